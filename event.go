@@ -1,0 +1,18 @@
+package minoots
+
+// EventType names a line of the append-only lifecycle log.
+type EventType string
+
+// The types are public: they are topics, and NATS subjects.
+const (
+	EventTimerScheduled  EventType = "timer.scheduled"
+	EventTimerUpdated    EventType = "timer.updated"
+	EventTimerPaused     EventType = "timer.paused"
+	EventTimerResumed    EventType = "timer.resumed"
+	EventTimerCancelled  EventType = "timer.cancelled"
+	EventTimerFired      EventType = "timer.fired"
+	EventTimerSettled    EventType = "timer.settled"
+	EventTimerFailed     EventType = "timer.failed"
+	EventActionSucceeded EventType = "action.succeeded"
+	EventActionFailed    EventType = "action.failed"
+)

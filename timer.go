@@ -1,0 +1,86 @@
+package minoots
+
+import (
+	"encoding/json"
+)
+
+// TimerSpec is a timer as a caller asks for it: when, and which actions.
+// When is exactly one of Duration, FireAt and Recurrence. A timer without
+// actions is a thing to wait on.
+type TimerSpec struct {
+	Name         string            `json:"name,omitempty" maxLength:"256" doc:"For people; need not be unique." example:"resume-research"`
+	RequestedBy  string            `json:"requestedBy,omitempty" maxLength:"256" doc:"Who asked, in the caller's own terms." example:"agent:planner"`
+	TenantID     string            `json:"tenantId,omitempty" maxLength:"64" doc:"May repeat the credential's tenant, and must then agree with it."`
+	Duration     *Duration         `json:"duration,omitempty" doc:"Fire this long from now: \"90s\", \"1h30m\", \"2d\", \"PT1H\", or milliseconds as a number." example:"45m"`
+	FireAt       *Instant          `json:"fireAt,omitempty" doc:"Fire at this instant, RFC 3339."`
+	Recurrence   *Recurrence       `json:"recurrence,omitempty" doc:"Fire again and again."`
+	Labels       map[string]string `json:"labels,omitempty" doc:"Up to 64 pairs to find timers by."`
+	Metadata     json.RawMessage   `json:"metadata,omitempty" doc:"Any JSON; handed to the actions."`
+	ActionBundle *Bundle           `json:"actionBundle,omitempty" doc:"What to do when the timer fires."`
+	AgentBinding *AgentBinding     `json:"agentBinding,omitempty" doc:"The agent that agent_prompt actions wake."`
+	Misfire      *Misfire          `json:"misfire,omitempty" doc:"What to do when the timer is found past due."`
+	JitterMs     int64             `json:"jitterMs,omitempty" minimum:"0" maximum:"86400000" doc:"Spread the firing over this window after the due instant."`
+}
+
+// Timer is a timer as it stands: the spec and what became of it.
+type Timer struct {
+	ID            ID                `json:"id" doc:"UUID, version 7."`
+	TenantID      string            `json:"tenantId"`
+	Name          string            `json:"name"`
+	RequestedBy   string            `json:"requestedBy"`
+	Status        Status            `json:"status" enum:"scheduled,armed,paused,fired,settled,failed,cancelled" doc:"armed is in the enum for older clients and is never answered."`
+	CreatedAt     Instant           `json:"createdAt"`
+	UpdatedAt     Instant           `json:"updatedAt"`
+	FireAt        Instant           `json:"fireAt" doc:"The next due instant, or the last one of a timer that is over."`
+	Duration      *Duration         `json:"duration" doc:"As asked for; null for a timer with an instant or a recurrence."`
+	DurationMs    *int64            `json:"durationMs" doc:"The same in milliseconds."`
+	FiredAt       *Instant          `json:"firedAt"`
+	SettledAt     *Instant          `json:"settledAt"`
+	CancelledAt   *Instant          `json:"cancelledAt"`
+	CancelReason  *string           `json:"cancelReason"`
+	CancelledBy   *string           `json:"cancelledBy"`
+	FailureReason *string           `json:"failureReason"`
+	Occurrence    int               `json:"occurrence" doc:"Firings so far."`
+	Version       int64             `json:"version" doc:"Grows with every change; the ETag."`
+	Labels        map[string]string `json:"labels"`
+	Metadata      json.RawMessage   `json:"metadata,omitempty"`
+	ActionBundle  *Bundle           `json:"actionBundle,omitempty"`
+	AgentBinding  *AgentBinding     `json:"agentBinding,omitempty"`
+	Recurrence    *Recurrence       `json:"recurrence,omitempty"`
+	Misfire       *Misfire          `json:"misfire,omitempty"`
+	JitterMs      int64             `json:"jitterMs"`
+	LastFiring    *Firing           `json:"lastFiring,omitempty"`
+}
+
+// Recurrence says when a timer fires again: by Cron or by Every, in TimeZone.
+type Recurrence struct {
+	Cron           string     `json:"cron,omitempty" maxLength:"256" example:"0 9 * * MON-FRI"`
+	Every          *Duration  `json:"every,omitempty"`
+	TimeZone       string     `json:"timeZone,omitempty" maxLength:"64" doc:"IANA name. Default UTC." example:"Europe/Paris"`
+	DST            *DSTPolicy `json:"dst,omitempty"`
+	StartAt        *Instant   `json:"startAt,omitempty"`
+	EndAt          *Instant   `json:"endAt,omitempty"`
+	MaxOccurrences *int       `json:"maxOccurrences,omitempty" minimum:"1"`
+}
+
+// DSTPolicy says what becomes of a local time that does not exist or exists twice.
+type DSTPolicy struct {
+	Gap     string `json:"gap,omitempty" enum:"shift,skip"`
+	Overlap string `json:"overlap,omitempty" enum:"first,last,both"`
+}
+
+// Misfire says what to do with a timer that is found past due by more than GraceMs.
+type Misfire struct {
+	Policy  MisfirePolicy `json:"policy" enum:"fire_once,fire_all,skip"`
+	GraceMs int64         `json:"graceMs,omitempty" minimum:"0" maximum:"31536000000"`
+}
+
+// MisfirePolicy names what Misfire does.
+type MisfirePolicy string
+
+// The policies of the contract.
+const (
+	MisfireFireOnce MisfirePolicy = "fire_once"
+	MisfireFireAll  MisfirePolicy = "fire_all"
+	MisfireSkip     MisfirePolicy = "skip"
+)

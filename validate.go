@@ -1,0 +1,185 @@
+package minoots
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// The limits keep one caller from hurting the rest. A 4xx names the one that was passed.
+const (
+	MaxTimerBytes      = 256 << 10 // one timer's JSON
+	MaxBatchTimers     = 10_000
+	MaxLabels          = 64
+	MaxLabelKey        = 64  // characters
+	MaxLabelValue      = 256 // characters
+	MaxName            = 256 // characters; requestedBy and cancel reasons too
+	MaxActions         = 100
+	MaxJSONDepth       = 64
+	MaxResponseCapture = 4 << 10 // bytes of a receiver's answer that are kept
+)
+
+var actionIDPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$`)
+
+// ParameterChecker says what is wrong with the parameters of an action of one
+// kind, or that the kind is not available here. Paths are below "parameters".
+type ParameterChecker func(kind ActionKind, parameters json.RawMessage) []FieldError
+
+// Validate checks all that can be told without the database and reports every
+// mistake at once. now is the database's time as far as it is known; check may
+// be nil where actions need no checking.
+func (s *TimerSpec) Validate(now time.Time, check ParameterChecker) error {
+	var bad problems
+	s.validateWhen(&bad, now)
+	checkText(&bad, "name", s.Name, MaxName)
+	checkText(&bad, "requestedBy", s.RequestedBy, MaxName)
+	checkLabels(&bad, s.Labels)
+	if s.JitterMs < 0 || s.JitterMs > 86_400_000 {
+		bad.add("jitterMs", "must be from 0 to 86400000 (a day)")
+	}
+	if s.Misfire != nil {
+		s.Misfire.validate(&bad)
+	}
+	if s.ActionBundle != nil {
+		s.ActionBundle.validate(&bad, check)
+	}
+	return bad.err("timer")
+}
+
+func (s *TimerSpec) validateWhen(bad *problems, now time.Time) {
+	given := 0
+	for _, there := range []bool{s.Duration != nil, s.FireAt != nil, s.Recurrence != nil} {
+		if there {
+			given++
+		}
+	}
+	if given != 1 {
+		bad.add("", "must have exactly one of duration, fireAt and recurrence, and has %d", given)
+	}
+	if s.Duration != nil && (*s.Duration < Duration(time.Millisecond) || *s.Duration > Duration(MaxHorizon)) {
+		bad.add("duration", "must be from 1ms to %s (100 years)", Duration(MaxHorizon))
+	}
+	if s.FireAt != nil {
+		if s.FireAt.After(now.Add(MaxHorizon)) {
+			bad.add("fireAt", "must be within 100 years from now")
+		}
+		if late := now.Sub(s.FireAt.Time); late > 0 && !s.Misfire.allows(late) {
+			bad.add("fireAt", "is in the past (now is %s); to have it fire at once, give misfire.policy fire_once", InstantOf(now))
+		}
+	}
+	if s.Recurrence != nil {
+		bad.add("recurrence", "is not available in this version; give duration or fireAt")
+	}
+}
+
+// allows tells whether a timer that late is accepted when it is created.
+func (m *Misfire) allows(late time.Duration) bool {
+	if m == nil {
+		return false
+	}
+	return m.Policy != MisfireSkip || late <= time.Duration(m.GraceMs)*time.Millisecond
+}
+
+func (m *Misfire) validate(bad *problems) {
+	if !slices.Contains([]MisfirePolicy{MisfireFireOnce, MisfireFireAll, MisfireSkip}, m.Policy) {
+		bad.add("misfire.policy", "must be fire_once, fire_all or skip")
+	}
+	if m.GraceMs < 0 || m.GraceMs > 365*86_400_000 {
+		bad.add("misfire.graceMs", "must be from 0 to a year")
+	}
+}
+
+func checkLabels(bad *problems, labels map[string]string) {
+	if len(labels) > MaxLabels {
+		bad.add("labels", "must be at most %d pairs, not %d", MaxLabels, len(labels))
+		return
+	}
+	for k, v := range labels {
+		path := "labels." + short(k)
+		if k == "" || strings.Contains(k, ":") {
+			bad.add(path, "key must not be empty nor contain ':'")
+		}
+		checkText(bad, path, k, MaxLabelKey)
+		checkText(bad, path, v, MaxLabelValue)
+	}
+}
+
+func (b *Bundle) validate(bad *problems, check ParameterChecker) {
+	const at = "actionBundle"
+	if b.Concurrency < 0 || b.Concurrency > MaxActions {
+		bad.add(at+".concurrency", "must be from 1 to %d", MaxActions)
+	}
+	b.RetryPolicy.validate(bad, at+".retryPolicy")
+	if len(b.Actions) > MaxActions {
+		bad.add(at+".actions", "must be at most %d, not %d", MaxActions, len(b.Actions))
+		return
+	}
+	seen := map[string]bool{}
+	for i := range b.Actions {
+		b.Actions[i].validate(bad, fmt.Sprintf("%s.actions[%d]", at, i), check, seen)
+	}
+}
+
+func (a *Action) validate(bad *problems, at string, check ParameterChecker, seen map[string]bool) {
+	switch {
+	case !actionIDPattern.MatchString(a.ID):
+		bad.add(at+".id", "must be 1 to 64 of letters, digits, and _ . : - after the first")
+	case seen[a.ID]:
+		bad.add(at+".id", "%q stands twice in the bundle; ids must differ", a.ID)
+	}
+	seen[a.ID] = true
+	a.RetryPolicy.validate(bad, at+".retryPolicy")
+	if !slices.Contains(ActionKinds, a.Kind) {
+		bad.add(at+".kind", "must be one of %v", ActionKinds)
+	} else if check != nil {
+		for _, f := range check(a.Kind, a.Parameters) {
+			bad.add(strings.TrimSuffix(at+"."+f.Path, "."), "%s", f.Message)
+		}
+	}
+	if a.Escalation != nil {
+		bad.add(at+".escalation", "is not available in this version")
+	}
+}
+
+func (p *RetryPolicy) validate(bad *problems, at string) {
+	if p == nil {
+		return
+	}
+	if p.MaxAttempts < 0 || p.MaxAttempts > 100 {
+		bad.add(at+".maxAttempts", "must be from 1 to 100")
+	}
+	if p.BackoffInitialMs < 0 || p.BackoffInitialMs > 86_400_000 {
+		bad.add(at+".backoffInitialMs", "must be from 1 to 86400000 (a day)")
+	}
+	if p.BackoffMultiplier != 0 && (p.BackoffMultiplier < 1 || p.BackoffMultiplier > 100) {
+		bad.add(at+".backoffMultiplier", "must be from 1 to 100")
+	}
+	if p.BackoffMaxMs < 0 || p.BackoffMaxMs > 604_800_000 {
+		bad.add(at+".backoffMaxMs", "must be from 1 to 604800000 (a week)")
+	}
+}
+
+// checkText refuses what Postgres text cannot hold and what is too long.
+func checkText(bad *problems, path, s string, most int) {
+	switch {
+	case strings.ContainsRune(s, 0):
+		bad.add(path, "must not contain the NUL character")
+	case !utf8.ValidString(s):
+		bad.add(path, "must be valid UTF-8")
+	case utf8.RuneCountInString(s) > most:
+		bad.add(path, "must be at most %d characters", most)
+	}
+}
+
+// short cuts a caller's text for an error message.
+func short(s string) string {
+	s = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", `\0`), "?")
+	if r := []rune(s); len(r) > 40 {
+		return string(r[:40]) + "…"
+	}
+	return s
+}
