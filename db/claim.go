@@ -1,0 +1,184 @@
+package db
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/minoots/minoots"
+)
+
+//go:embed query/timer_claim.sql
+var timerClaimSQL string
+
+//go:embed query/timer_next.sql
+var timerNextSQL string
+
+//go:embed query/timer_upcoming.sql
+var timerUpcomingSQL string
+
+//go:embed query/timer_backlog.sql
+var timerBacklogSQL string
+
+//go:embed query/job_notify.sql
+var jobNotifySQL string
+
+// ClaimRequest says what to claim.
+type ClaimRequest struct {
+	// LowWater bounds the search from below; the zero time searches all.
+	LowWater time.Time
+	// Limit is how many timers to claim at most, 1 to 10,000.
+	Limit int
+	// Now stands for the database's now() in tests; zero for now().
+	Now time.Time
+}
+
+// Fired is a timer that a claim has fired, with what its actions need.
+type Fired struct {
+	ID           minoots.ID
+	TenantID     string
+	Occurrence   int
+	Actions      int
+	DueAt        time.Time
+	FiredAt      time.Time
+	Name         string
+	RequestedBy  string
+	Labels       map[string]string
+	Metadata     []byte
+	Bundle       minoots.Bundle
+	AgentBinding *minoots.AgentBinding
+}
+
+// TimerClaim runs the fire transaction: it claims due timers, hands them to
+// then, inside the transaction, and commits. It gives how many it claimed; with
+// none it rolls back and does not call then. If the connection dies during the
+// commit the error is CodeUnavailable and either all of it happened or none: if
+// none, the timers are still due and the next claim takes them.
+func (d *DB) TimerClaim(ctx context.Context, req ClaimRequest, then func(Tx, []Fired) error) ([]Fired, error) {
+	conn, err := d.pool.Acquire(ctx)
+	if err != nil {
+		return nil, translate(err)
+	}
+	defer conn.Release()
+
+	// BEGIN and the claim travel together: one round trip.
+	batch := &pgx.Batch{}
+	batch.BeginTx(pgx.TxOptions{})
+	batch.Queue(timerClaimSQL, req.LowWater, req.Limit, optionalTime(req.Now))
+	sent := time.Now()
+	results := conn.SendBatch(ctx, batch)
+	tx := results.Tx()
+	defer tx.Rollback(context.WithoutCancel(ctx)) // without effect after a commit
+	var clock time.Time
+	fired, err := readFired(results, &clock)
+	if err := firstError(err, results.Close()); err != nil {
+		return nil, translate(err)
+	}
+	if len(fired) == 0 {
+		return nil, nil
+	}
+	d.clock.Observe(sent, time.Now(), clock)
+	if err := then(tx, fired); err != nil {
+		return nil, translate(err)
+	}
+	return fired, translate(tx.Commit(ctx))
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readFired(results pgx.BatchResults, clock *time.Time) ([]Fired, error) {
+	if _, err := results.Exec(); err != nil { // BEGIN
+		return nil, err
+	}
+	rows, err := results.Query()
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []Fired
+	for rows.Next() {
+		var f Fired
+		var labels, bundle, binding []byte
+		err := rows.Scan(&f.ID, &f.TenantID, &f.Occurrence, &f.Actions, &f.DueAt, &f.FiredAt, &f.Name, &f.RequestedBy,
+			&labels, &f.Metadata, &bundle, &binding, clock)
+		if err != nil {
+			return nil, err
+		}
+		if err := f.decode(labels, bundle, binding); err != nil {
+			return nil, fmt.Errorf("decode timer %s: %w", f.ID, err)
+		}
+		all = append(all, f)
+	}
+	return all, rows.Err()
+}
+
+func (f *Fired) decode(labels, bundle, binding []byte) error {
+	if labels != nil {
+		if err := json.Unmarshal(labels, &f.Labels); err != nil {
+			return err
+		}
+	}
+	if bundle != nil {
+		if err := json.Unmarshal(bundle, &f.Bundle); err != nil {
+			return err
+		}
+	}
+	if binding != nil {
+		return json.Unmarshal(binding, &f.AgentBinding)
+	}
+	return nil
+}
+
+// TimerNext gives the first timer waiting at or after the low-water mark, due or
+// not; the zero time if there is none. It also sets the clock.
+func (d *DB) TimerNext(ctx context.Context, lowWater time.Time) (next, now time.Time, err error) {
+	var due *time.Time
+	sent := time.Now()
+	if err := d.pool.QueryRow(ctx, timerNextSQL, lowWater).Scan(&now, &due); err != nil {
+		return next, now, translate(err)
+	}
+	d.clock.Observe(sent, time.Now(), now)
+	if due != nil {
+		next = *due
+	}
+	return next, now, nil
+}
+
+// TimerUpcoming gives the due instants in (after, until], the first limit of them.
+func (d *DB) TimerUpcoming(ctx context.Context, after, until time.Time, limit int) ([]time.Time, error) {
+	rows, err := d.pool.Query(ctx, timerUpcomingSQL, after, until, limit)
+	if err != nil {
+		return nil, translate(err)
+	}
+	instants, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
+	return instants, translate(err)
+}
+
+// TimerBacklog counts the timers that are due and unclaimed, to bound at most,
+// and gives the due instant of the oldest; the zero time if there is none.
+func (d *DB) TimerBacklog(ctx context.Context, bound int) (n int, oldest time.Time, err error) {
+	var due *time.Time
+	err = d.pool.QueryRow(ctx, timerBacklogSQL, bound).Scan(&n, &due)
+	if due != nil {
+		oldest = *due
+	}
+	return n, oldest, translate(err)
+}
+
+// JobNotify wakes the workers of River queues when tx commits. River itself
+// notifies through a limiter that may leave jobs to the next poll.
+func JobNotify(ctx context.Context, tx Tx, queues []string) error {
+	_, err := tx.Exec(ctx, jobNotifySQL, queues)
+	return translate(err)
+}

@@ -1,0 +1,144 @@
+// Package db is the one door to Postgres: pools, transactions, statements, row
+// mapping, and the translation of Postgres errors into minoots.Error. No other
+// package of MINOOTS holds SQL.
+//
+// Each statement is one file in query/, noun first, embedded by the Go file of
+// the same noun. Statements are set-based: one round trip for a batch.
+package db
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Tx is a transaction of the caller's.
+type Tx = pgx.Tx
+
+// DB is a pool of connections and the statements that run on it. Each role of a
+// replica has one of its own, so that one cannot starve another.
+type DB struct {
+	pool   *pgxpool.Pool
+	clock  *Clock
+	pooler bool
+}
+
+// Config says where Postgres is and how much of it to use.
+type Config struct {
+	// URL names the database; it may lead to a transaction pooler.
+	URL string
+	// Name appears as application_name, with "minoots-" before it.
+	Name string
+	// MaxConns bounds the pool. Defaults to 8.
+	MaxConns int32
+	// Clock is shared by the DBs of a process. Defaults to a new one.
+	Clock *Clock
+	// Log receives what happens while Postgres is away. Defaults to slog.Default.
+	Log *slog.Logger
+}
+
+// Connect waits until Postgres answers, trying again with growing pauses of at
+// most two seconds until ctx is done, and gives a DB on it. A URL that does not
+// parse is an error at once.
+func Connect(ctx context.Context, cfg Config) (*DB, error) {
+	pc, err := pgxpool.ParseConfig(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("parse database URL: %w", redact(err))
+	}
+	if cfg.MaxConns == 0 {
+		cfg.MaxConns = 8
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = NewClock()
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	pc.MaxConns = cfg.MaxConns
+	pc.MaxConnLifetime = time.Hour
+	pc.MaxConnLifetimeJitter = 10 * time.Minute
+	pc.PingTimeout = 2 * time.Second
+	pc.ConnConfig.ConnectTimeout = 5 * time.Second
+	pc.ConnConfig.RuntimeParams["application_name"] = "minoots-" + cfg.Name
+	pc.ConnConfig.DialFunc = dialer().DialContext
+
+	pooler, err := probe(ctx, pc.ConnConfig, cfg.Log)
+	if err != nil {
+		return nil, err
+	}
+	if pooler {
+		// A pooler may give each statement another server connection, on which
+		// a prepared statement is not known.
+		pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, fmt.Errorf("open pool: %w", redact(err))
+	}
+	d := &DB{pool: pool, clock: cfg.Clock, pooler: pooler}
+	return d, d.MeasureClock(ctx)
+}
+
+// probe connects once, patiently, and tells whether a pooler answered: it
+// reports a process id of its own making, not that of the server process.
+func probe(ctx context.Context, cfg *pgx.ConnConfig, log *slog.Logger) (pooler bool, err error) {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		pooler, err = probeOnce(ctx, cfg.Copy())
+		if err == nil {
+			return pooler, nil
+		}
+		log.Warn("postgres does not answer yet", "host", cfg.Host, "port", cfg.Port, "error", redact(err), "retry_in", pause)
+		select {
+		case <-ctx.Done():
+			return false, fmt.Errorf("connect to postgres: %w", redact(err))
+		case <-time.After(pause):
+		}
+	}
+}
+
+func probeOnce(ctx context.Context, cfg *pgx.ConnConfig) (bool, error) {
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var pid uint32
+	err = conn.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid)
+	return pid != conn.PgConn().PID(), err
+}
+
+// Pooled tells whether the pool reaches Postgres through a transaction pooler,
+// where sessions have no state: no LISTEN and no session locks.
+func (d *DB) Pooled() bool { return d.pooler }
+
+// Pool is the pool itself, for River, which keeps its own SQL.
+func (d *DB) Pool() *pgxpool.Pool { return d.pool }
+
+// Clock is the database's clock as this process estimates it.
+func (d *DB) Clock() *Clock { return d.clock }
+
+// Close closes the pool when its connections are back.
+func (d *DB) Close() { d.pool.Close() }
+
+// Ping asks Postgres for an answer.
+func (d *DB) Ping(ctx context.Context) error { return translate(d.pool.Ping(ctx)) }
+
+// InTx runs fn in a transaction and commits when it returns nil. If the
+// connection dies during the commit, nobody knows whether it committed, and the
+// error is CodeUnavailable: what fn does must bear being done again.
+func (d *DB) InTx(ctx context.Context, fn func(Tx) error) error {
+	return translate(pgx.BeginFunc(ctx, d.pool, fn))
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}

@@ -1,0 +1,147 @@
+package db
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"time"
+
+	"github.com/minoots/minoots"
+)
+
+//go:embed query/outcome_record.sql
+var outcomeRecordSQL string
+
+// OutcomeRecord is the outcome of one attempt, on its way into the database.
+type OutcomeRecord struct {
+	JobID    int64 // River's
+	Attempt  int   // River's, which is ours: 1 for the first
+	Final    bool  // no further attempt: it succeeded, or failed for good
+	Delivery *minoots.Delivery
+	Outcome  minoots.Outcome
+}
+
+// OutcomeRecord records a group of outcomes in one transaction, with the actions
+// that follow them in their bundles, which enqueue inserts as jobs. It gives, for
+// each, whether it counted: an attempt that is not its job's current one any
+// more changes nothing. Recording the same group again is harmless.
+func (d *DB) OutcomeRecord(
+	ctx context.Context, replica string, group []OutcomeRecord, enqueue func(context.Context, Tx, []minoots.Delivery) error,
+) ([]bool, error) {
+	alone := true
+	for i := range group {
+		alone = alone && group[i].Delivery.Alone
+	}
+	if alone { // nothing can follow: one statement is the transaction
+		live, _, err := recordOutcomes(ctx, d.pool, replica, group)
+		return live, translate(err)
+	}
+	var live []bool
+	err := d.InTx(ctx, func(tx Tx) error {
+		var next []minoots.Delivery
+		var err error
+		live, next, err = recordOutcomes(ctx, tx, replica, group)
+		if err != nil || len(next) == 0 {
+			return err
+		}
+		return enqueue(ctx, tx, next)
+	})
+	return live, err
+}
+
+func recordOutcomes(ctx context.Context, q querier, replica string, group []OutcomeRecord) ([]bool, []minoots.Delivery, error) {
+	index := make(map[int64]int, len(group))
+	cols := &outcomeColumns{}
+	for i := range group {
+		index[group[i].JobID] = i
+		cols.add(&group[i])
+	}
+	rows, err := q.Query(ctx, outcomeRecordSQL, append(cols.args(), replica)...)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	live := make([]bool, len(group))
+	started := map[string]bool{}
+	var next []minoots.Delivery
+	for rows.Next() {
+		var job int64
+		var from, to *int
+		var bundle []byte
+		if err := rows.Scan(&job, &from, &to, &bundle); err != nil {
+			return nil, nil, err
+		}
+		i := index[job]
+		live[i] = true
+		ended := group[i].Delivery
+		// Two outcomes of one firing in a group both carry what is to start.
+		if key := ended.Timer.ID.String() + ended.DueAt.String(); from != nil && !started[key] {
+			started[key] = true
+			if next, err = appendNext(next, ended, bundle, *from, *to); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return live, next, rows.Err()
+}
+
+// appendNext makes the deliveries of a bundle's actions from..to, like the one
+// that just ended but for the action.
+func appendNext(next []minoots.Delivery, ended *minoots.Delivery, raw []byte, from, to int) ([]minoots.Delivery, error) {
+	var bundle minoots.Bundle
+	if err := json.Unmarshal(raw, &bundle); err != nil {
+		return nil, err
+	}
+	for _, action := range bundle.Actions[from:to] {
+		d := *ended
+		d.Action, d.Policy, d.Generation = action, bundle.PolicyOf(action), 0
+		next = append(next, d)
+	}
+	return next, nil
+}
+
+// outcomeColumns is a group of outcomes turned on its side.
+type outcomeColumns struct {
+	jobs                    []int64
+	attempts                []int16
+	final, ok, recurring    []bool
+	timers                  []minoots.ID
+	due, started, finished  []time.Time
+	occurrences             []int32
+	tenants, actions, kinds []string
+	http                    []*int32
+	classes, errs, bodies   []*string
+}
+
+func (c *outcomeColumns) add(r *OutcomeRecord) {
+	d, o := r.Delivery, &r.Outcome
+	c.jobs = append(c.jobs, r.JobID)
+	c.attempts = append(c.attempts, int16(r.Attempt))
+	c.final = append(c.final, r.Final)
+	c.ok = append(c.ok, o.Success)
+	c.recurring = append(c.recurring, d.Recurring)
+	c.timers = append(c.timers, d.Timer.ID)
+	c.due = append(c.due, d.DueAt.Time)
+	c.started = append(c.started, o.StartedAt)
+	c.finished = append(c.finished, o.FinishedAt)
+	c.occurrences = append(c.occurrences, int32(d.Occurrence))
+	c.tenants = append(c.tenants, d.TenantID)
+	c.actions = append(c.actions, d.Action.ID)
+	c.kinds = append(c.kinds, string(d.Action.Kind))
+	var status *int32
+	if o.HTTPStatus != 0 {
+		v := int32(o.HTTPStatus)
+		status = &v
+	}
+	c.http = append(c.http, status)
+	c.classes = append(c.classes, optional(o.ErrorClass))
+	c.errs = append(c.errs, optional(o.Error))
+	c.bodies = append(c.bodies, optional(string(o.Response)))
+}
+
+func (c *outcomeColumns) args() []any {
+	return []any{
+		c.jobs, c.attempts, c.final, c.ok, c.timers, c.due, c.occurrences, c.tenants, c.actions, c.kinds,
+		c.started, c.finished, c.http, c.classes, c.errs, c.bodies, c.recurring,
+	}
+}

@@ -1,0 +1,90 @@
+-- Records a group of outcomes: completes the River jobs, writes the attempts, counts the firings on,
+-- settles those whose last action ended, and with them their timers.
+--
+-- The fence is the job: only the attempt that River has running may record, so a zombie, or a second
+-- try after a commit whose outcome was unknown, changes nothing and is told so. A failed attempt that
+-- will be retried leaves the job to River, which is then the only writer of its state.
+--
+-- Locks: jobs belong to one worker each. Firings can be shared by the jobs of a bundle: they are
+-- locked in the order of "progress", which is sorted, so that two groups cannot deadlock.
+--
+-- "started" counts on past the number of actions: the ones to start now are those from
+-- started - ended_now up to started, as far as there are any.
+WITH given AS MATERIALIZED (
+    SELECT * FROM unnest(
+        $1::bigint[], $2::smallint[], $3::boolean[], $4::boolean[], $5::uuid[], $6::timestamptz[], $7::integer[],
+        $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::integer[],
+        $14::text[], $15::text[], $16::text[], $17::boolean[]
+    ) AS g (
+        job_id, attempt, final, ok, timer_id, due_at, occurrence,
+        tenant_id, action_id, kind, started_at, finished_at, http_status,
+        error_class, error, response, recurring
+    )
+),
+done AS (
+    UPDATE river.river_job j
+    SET state = (CASE WHEN g.ok THEN 'completed' ELSE 'discarded' END)::river.river_job_state, finalized_at = now()
+    FROM given g
+    WHERE g.final AND j.id = g.job_id AND j.attempt = g.attempt AND j.state = 'running'
+    RETURNING j.id
+),
+live AS MATERIALIZED (
+    SELECT given.* FROM given JOIN done ON done.id = given.job_id
+    UNION ALL
+    SELECT g.* FROM given g
+    JOIN river.river_job j ON j.id = g.job_id AND j.attempt = g.attempt AND j.state = 'running'
+    WHERE NOT g.final
+),
+tried AS (
+    INSERT INTO minoots.attempts (timer_id, started_at, finished_at, occurrence, http_status, attempt, tenant_id,
+        action_id, kind, status, replica, error_class, error, response)
+    SELECT timer_id, started_at, finished_at, occurrence, http_status, attempt, tenant_id, action_id, kind,
+        CASE WHEN ok THEN 'succeeded' WHEN final THEN 'failed' ELSE 'retrying' END, $18, error_class, error, response
+    FROM live
+    ON CONFLICT DO NOTHING
+),
+progress AS MATERIALIZED (
+    SELECT timer_id, occurrence, due_at, bool_or(recurring) AS recurring, count(*)::smallint AS ended,
+        (count(*) FILTER (WHERE NOT ok))::smallint AS failed,
+        min(action_id || ': ' || error) FILTER (WHERE NOT ok) AS reason
+    FROM live
+    WHERE final
+    GROUP BY timer_id, occurrence, due_at
+    ORDER BY timer_id, occurrence
+),
+firings AS (
+    UPDATE minoots.firings f
+    SET ended = f.ended + p.ended,
+        failed = f.failed + p.failed,
+        started = f.started + p.ended,
+        reason = coalesce(f.reason, p.reason),
+        settled_at = CASE WHEN f.ended + p.ended >= f.actions THEN now() END,
+        status = CASE
+            WHEN f.ended + p.ended < f.actions THEN 'running'
+            WHEN f.failed + p.failed > 0 THEN 'failed'
+            ELSE 'settled'
+        END
+    FROM progress p
+    WHERE f.timer_id = p.timer_id AND f.occurrence = p.occurrence AND f.due_at = p.due_at AND f.status = 'running'
+    RETURNING f.timer_id, f.occurrence, f.tenant_id, f.status, f.reason, f.actions, f.bundle, p.recurring,
+        f.started - p.ended AS next_from, f.started AS next_to
+),
+timers AS (
+    UPDATE minoots.timer_states s
+    SET status = f.status, settled_at = now(), updated_at = now(), version = s.version + 1,
+        failure_reason = CASE WHEN f.status = 'failed' THEN f.reason END
+    FROM firings f
+    WHERE s.id = f.timer_id AND f.status <> 'running' AND NOT f.recurring AND s.status = 'fired'
+),
+logged AS (
+    INSERT INTO minoots.events (timer_id, occurrence, tenant_id, type, data)
+    SELECT timer_id, occurrence, tenant_id, CASE WHEN ok THEN 'action.succeeded' ELSE 'action.failed' END,
+        json_build_object('actionId', action_id, 'attempt', attempt, 'final', final)
+    FROM live
+    UNION ALL
+    SELECT timer_id, occurrence, tenant_id, 'timer.' || status, NULL FROM firings WHERE status <> 'running'
+)
+SELECT live.job_id, f.next_from, least(f.next_to, f.actions) AS next_to, f.bundle
+FROM live
+LEFT JOIN firings f ON live.final AND f.timer_id = live.timer_id AND f.occurrence = live.occurrence
+    AND f.next_from < f.actions AND f.status = 'running';

@@ -1,0 +1,2 @@
+-- One tenant.
+SELECT id, name, created_at FROM minoots.tenants WHERE id = $1;

@@ -1,0 +1,54 @@
+-- The heart: claims due timers and fires them, in one statement of the fire transaction.
+--
+-- The lock in "due" is what makes a timer fire once: SKIP LOCKED steps over what another claim or a
+-- cancel holds, so no claim waits for another. Rows are locked by due time.
+--
+-- $1 is the low-water mark: entries of the index below it are dead, and while a long-open snapshot
+-- stops vacuum each claim would walk over all of them (docs/adr/0004-low-water.md).
+-- $3 stands for now() in tests.
+--
+-- The array keeps the planner from guessing that LIMIT $2 is a tenth of the table and reading all of
+-- it: it takes an array for ten rows and uses the primary key.
+WITH due AS MATERIALIZED (
+    SELECT id, due_at
+    FROM minoots.timer_states
+    WHERE due_at >= $1 AND due_at <= coalesce($3, now())
+    ORDER BY due_at
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+),
+moved AS (
+    UPDATE minoots.timer_states s
+    SET status = CASE WHEN s.actions = 0 THEN 'settled' ELSE 'fired' END,
+        settled_at = CASE WHEN s.actions = 0 THEN coalesce($3, now()) END,
+        fired_at = coalesce($3, now()), updated_at = now(), due_at = NULL,
+        occurrence = s.occurrence + 1, version = s.version + 1
+    WHERE s.id = ANY (ARRAY(SELECT id FROM due))
+    RETURNING s.id, s.tenant_id, s.occurrence, s.actions, s.fired_at
+),
+fired AS MATERIALIZED (
+    SELECT moved.id, moved.tenant_id, moved.occurrence, moved.actions, moved.fired_at, due.due_at,
+        t.name, t.requested_by, t.labels, t.metadata, t.bundle, t.agent_binding
+    FROM moved
+    JOIN due USING (id)
+    JOIN minoots.timers t USING (id)
+),
+firings AS (
+    INSERT INTO minoots.firings (timer_id, due_at, fired_at, settled_at, occurrence, actions, started,
+        tenant_id, status, bundle)
+    SELECT id, due_at, fired_at, CASE WHEN actions = 0 THEN fired_at END, occurrence, actions,
+        CASE WHEN actions < 2 THEN actions ELSE least(actions, (bundle ->> 'concurrency')::smallint) END,
+        tenant_id, CASE WHEN actions = 0 THEN 'settled' ELSE 'running' END,
+        CASE WHEN actions < 2 THEN NULL ELSE bundle END
+    FROM fired
+),
+logged AS (
+    INSERT INTO minoots.events (timer_id, occurrence, tenant_id, type)
+    SELECT id, occurrence, tenant_id, 'timer.fired' FROM fired
+    UNION ALL
+    SELECT id, occurrence, tenant_id, 'timer.settled' FROM fired WHERE actions = 0
+)
+SELECT id, tenant_id, occurrence, actions, due_at, fired_at, name, requested_by, labels, metadata,
+    bundle, agent_binding, clock_timestamp() AS clock
+FROM fired
+ORDER BY due_at;

@@ -1,0 +1,235 @@
+package db
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"hash/fnv"
+	"time"
+
+	"github.com/minoots/minoots"
+)
+
+//go:embed query/timer_create.sql
+var timerCreateSQL string
+
+// NewTimer is a validated spec on its way into the database.
+type NewTimer struct {
+	ID       minoots.ID
+	TenantID string
+	Spec     minoots.TimerSpec
+	// IdempotencyKey, if not empty, makes a repeat give the first timer again.
+	// Fingerprint, of what was asked for, tells a repeat from another request.
+	IdempotencyKey string
+	Fingerprint    []byte
+}
+
+// Created is what became of one NewTimer.
+type Created struct {
+	Timer minoots.Timer
+	// DueAt is when a kernel will claim it: FireAt and its jitter.
+	DueAt time.Time
+	// Replayed says that the key had been used for the same request before:
+	// Timer is that one, as it stands now.
+	Replayed bool
+}
+
+// TimerCreate writes all the timers or none, in one statement. A key that was
+// used for another request is CodeConflict.
+func (d *DB) TimerCreate(ctx context.Context, timers []NewTimer) ([]Created, error) {
+	cols := newTimerColumns(len(timers))
+	for i := range timers {
+		if err := cols.add(&timers[i]); err != nil {
+			return nil, err
+		}
+	}
+	sent := time.Now()
+	rows, err := d.pool.Query(ctx, timerCreateSQL, cols.args()...)
+	if err != nil {
+		return nil, translate(err)
+	}
+	defer rows.Close()
+	created := make([]Created, 0, len(timers))
+	var replays []int
+	var clock time.Time
+	for i := 0; rows.Next(); i++ {
+		var fireAt, dueAt, createdAt time.Time
+		var fresh bool
+		if err := rows.Scan(&fireAt, &dueAt, &createdAt, &fresh, &clock); err != nil {
+			return nil, translate(err)
+		}
+		if !fresh {
+			replays = append(replays, i)
+		}
+		created = append(created, Created{Timer: asCreated(&timers[i], fireAt, createdAt), DueAt: dueAt})
+	}
+	if err := rows.Err(); err != nil {
+		return nil, translate(err)
+	}
+	d.clock.Observe(sent, time.Now(), clock)
+	for _, i := range replays {
+		if err := d.replay(ctx, &timers[i], &created[i]); err != nil {
+			return nil, err
+		}
+	}
+	return created, nil
+}
+
+// asCreated is the timer as a read would give it, without the read.
+func asCreated(n *NewTimer, fireAt, createdAt time.Time) minoots.Timer {
+	s := &n.Spec
+	t := minoots.Timer{
+		ID: n.ID, TenantID: n.TenantID, Name: s.Name, RequestedBy: s.RequestedBy,
+		Status: minoots.StatusScheduled, Version: 1, Labels: s.Labels, Metadata: s.Metadata,
+		ActionBundle: s.ActionBundle, AgentBinding: s.AgentBinding, Misfire: s.Misfire, JitterMs: s.JitterMs,
+		FireAt: instant(fireAt), CreatedAt: instant(createdAt), UpdatedAt: instant(createdAt), Duration: s.Duration,
+	}
+	fillDerived(&t)
+	return t
+}
+
+//go:embed query/idempotency_find.sql
+var idempotencyFindSQL string
+
+// replay answers a create whose key had been taken.
+func (d *DB) replay(ctx context.Context, n *NewTimer, c *Created) error {
+	var id minoots.ID
+	var fingerprint []byte
+	err := d.pool.QueryRow(ctx, idempotencyFindSQL, n.TenantID, n.IdempotencyKey).Scan(&id, &fingerprint)
+	if err != nil {
+		return translate(err)
+	}
+	if string(fingerprint) != string(n.Fingerprint) {
+		return &minoots.Error{
+			Code: minoots.CodeConflict, Message: "this Idempotency-Key was used for a different request",
+			Hint: "use a new key for a new timer, or send the first body again",
+		}
+	}
+	timer, err := d.TimerGet(ctx, n.TenantID, id)
+	*c = Created{Timer: timer, DueAt: timer.FireAt.Time, Replayed: true}
+	return err
+}
+
+//go:embed query/timer_cancel.sql
+var timerCancelSQL string
+
+// TimerCancel cancels a timer that has not fired, and gives it as it then
+// stands. One that is over is given unchanged; one whose actions are running is
+// CodeConflict: the fire won.
+func (d *DB) TimerCancel(ctx context.Context, tenant string, id minoots.ID, reason, by *string) (minoots.Timer, error) {
+	var was minoots.Status
+	var cancelled bool
+	err := d.pool.QueryRow(ctx, timerCancelSQL, id, tenant, reason, by).Scan(&was, &cancelled)
+	if err != nil {
+		return minoots.Timer{}, notFound(translate(err), "timer")
+	}
+	if !cancelled && !was.Terminal() {
+		return minoots.Timer{}, &minoots.Error{
+			Code: minoots.CodeConflict, Message: "the timer has fired and its actions are running; it can no longer be cancelled",
+		}
+	}
+	return d.TimerGet(ctx, tenant, id)
+}
+
+// timerColumns is a batch of timers turned on its side: one array a column.
+type timerColumns struct {
+	ids                                         []minoots.ID
+	tenants, names, requestedBy                 []string
+	durationUs                                  []*int64
+	at                                          []*time.Time
+	jitterMs                                    []int32
+	jitterUs                                    []int64
+	labels, metadata, bundle, binding, misfires []*string
+	actions                                     []int16
+	keys                                        []*string
+	fingerprints                                [][]byte
+}
+
+func newTimerColumns(n int) *timerColumns {
+	return &timerColumns{
+		ids: make([]minoots.ID, 0, n), tenants: make([]string, 0, n), names: make([]string, 0, n),
+		requestedBy: make([]string, 0, n), durationUs: make([]*int64, 0, n), at: make([]*time.Time, 0, n),
+		jitterMs: make([]int32, 0, n), jitterUs: make([]int64, 0, n), labels: make([]*string, 0, n),
+		metadata: make([]*string, 0, n), bundle: make([]*string, 0, n), binding: make([]*string, 0, n),
+		misfires: make([]*string, 0, n), actions: make([]int16, 0, n), keys: make([]*string, 0, n),
+		fingerprints: make([][]byte, 0, n),
+	}
+}
+
+func (c *timerColumns) add(n *NewTimer) error {
+	s := &n.Spec
+	c.ids = append(c.ids, n.ID)
+	c.tenants = append(c.tenants, n.TenantID)
+	c.names = append(c.names, s.Name)
+	c.requestedBy = append(c.requestedBy, s.RequestedBy)
+	c.jitterMs = append(c.jitterMs, int32(s.JitterMs))
+	c.jitterUs = append(c.jitterUs, jitter(n.ID, 1, s.JitterMs).Microseconds())
+	c.fingerprints = append(c.fingerprints, n.Fingerprint)
+	var us *int64
+	if s.Duration != nil {
+		v := time.Duration(*s.Duration).Microseconds()
+		us = &v
+	}
+	c.durationUs = append(c.durationUs, us)
+	var at *time.Time
+	if s.FireAt != nil {
+		at = &s.FireAt.Time
+	}
+	c.at = append(c.at, at)
+	var key *string
+	if n.IdempotencyKey != "" {
+		key = &n.IdempotencyKey
+	}
+	c.keys = append(c.keys, key)
+	actions := 0
+	if s.ActionBundle != nil {
+		actions = len(s.ActionBundle.Actions)
+	}
+	c.actions = append(c.actions, int16(actions))
+	return c.addJSON(s)
+}
+
+func (c *timerColumns) addJSON(s *minoots.TimerSpec) error {
+	for _, col := range []struct {
+		to    *[]*string
+		there bool
+		value any
+	}{
+		{&c.labels, len(s.Labels) > 0, s.Labels},
+		{&c.metadata, len(s.Metadata) > 0, s.Metadata},
+		{&c.bundle, s.ActionBundle != nil, s.ActionBundle},
+		{&c.binding, s.AgentBinding != nil, s.AgentBinding},
+		{&c.misfires, s.Misfire != nil, s.Misfire},
+	} {
+		if !col.there {
+			*col.to = append(*col.to, nil)
+			continue
+		}
+		b, err := json.Marshal(col.value)
+		if err != nil {
+			return &minoots.Error{Code: minoots.CodeInvalid, Message: "timer does not encode as JSON", Err: err}
+		}
+		text := string(b)
+		*col.to = append(*col.to, &text)
+	}
+	return nil
+}
+
+func (c *timerColumns) args() []any {
+	return []any{
+		c.ids, c.tenants, c.names, c.requestedBy, c.durationUs, c.at, c.jitterMs, c.jitterUs,
+		c.labels, c.metadata, c.bundle, c.binding, c.misfires, c.actions, c.keys, c.fingerprints,
+	}
+}
+
+// jitter is where in its window an occurrence falls: the same whoever computes
+// it, and spread evenly over timers.
+func jitter(id minoots.ID, occurrence int, windowMs int64) time.Duration {
+	if windowMs <= 0 {
+		return 0
+	}
+	h := fnv.New64a()
+	h.Write(id[:])
+	h.Write([]byte{byte(occurrence >> 24), byte(occurrence >> 16), byte(occurrence >> 8), byte(occurrence)})
+	return time.Duration(h.Sum64() % uint64(windowMs*int64(time.Millisecond)))
+}

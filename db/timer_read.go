@@ -1,0 +1,172 @@
+package db
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/minoots/minoots"
+)
+
+//go:embed query/timer_get.sql
+var timerGetSQL string
+
+// TimerGet gives a timer of the tenant's, with its last firing. Another
+// tenant's timer is CodeNotFound, like one that does not exist.
+func (d *DB) TimerGet(ctx context.Context, tenant string, id minoots.ID) (minoots.Timer, error) {
+	t, err := scanTimer(d.pool.QueryRow(ctx, timerGetSQL, id, tenant))
+	return t, notFound(translate(err), "timer")
+}
+
+// TimerFilter says which of a tenant's timers to list. A zero field is no filter.
+type TimerFilter struct {
+	Statuses    []minoots.Status
+	Labels      map[string]string
+	Name        string
+	RequestedBy string
+	DueAfter    time.Time // inclusive
+	DueBefore   time.Time // exclusive
+	// After is the last timer of the page before; zero for the first page.
+	After TimerPosition
+	Limit int
+}
+
+// TimerPosition is a place in the order of due time and id.
+type TimerPosition struct {
+	FireAt time.Time
+	ID     minoots.ID
+}
+
+//go:embed query/timer_page.sql
+var timerPageSQL string
+
+// TimerPage lists timers by due time, then id.
+func (d *DB) TimerPage(ctx context.Context, tenant string, f TimerFilter) ([]minoots.Timer, error) {
+	args, err := f.args(tenant)
+	if err != nil {
+		return nil, err
+	}
+	// CacheDescribe plans with the values at hand; see timer_page.sql.
+	rows, err := d.pool.Query(ctx, timerPageSQL, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+	if err != nil {
+		return nil, translate(err)
+	}
+	timers, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (minoots.Timer, error) { return scanTimer(row) })
+	return timers, translate(err)
+}
+
+func (f *TimerFilter) args(tenant string) ([]any, error) {
+	var labels *string
+	if len(f.Labels) > 0 {
+		b, err := json.Marshal(f.Labels)
+		if err != nil {
+			return nil, translate(err)
+		}
+		text := string(b)
+		labels = &text
+	}
+	return []any{
+		tenant, optionalTime(f.After.FireAt), f.After.ID, f.Statuses, optional(f.Name), optional(f.RequestedBy),
+		labels, optionalTime(f.DueAfter), optionalTime(f.DueBefore), f.Limit,
+	}, nil
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func optionalTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func instant(t time.Time) minoots.Instant { return minoots.Instant{Time: t.UTC()} }
+
+func optionalInstant(t *time.Time) *minoots.Instant {
+	if t == nil {
+		return nil
+	}
+	i := instant(*t)
+	return &i
+}
+
+// scanTimer reads the columns of timer_get.sql and timer_page.sql.
+func scanTimer(row pgx.Row) (minoots.Timer, error) {
+	var t minoots.Timer
+	var created, updated, fireAt time.Time
+	var durationUs *int64
+	var fired, settled, cancelled *time.Time
+	var labels, metadata, bundle, binding, recurrence, misfire []byte
+	var f struct {
+		occurrence, actions, failed *int
+		status                      *minoots.FiringStatus
+		due, fired, settled         *time.Time
+		reason                      *string
+	}
+	err := row.Scan(&t.ID, &t.TenantID, &t.Name, &t.RequestedBy, &t.Status, &created, &updated, &fireAt,
+		&durationUs, &fired, &settled, &cancelled, &t.CancelReason, &t.CancelledBy,
+		&t.FailureReason, &t.Occurrence, &t.Version, &labels, &metadata, &bundle, &binding,
+		&recurrence, &misfire, &t.JitterMs,
+		&f.occurrence, &f.status, &f.due, &f.fired, &f.settled, &f.reason, &f.actions, &f.failed)
+	if err != nil {
+		return t, err
+	}
+	t.CreatedAt, t.UpdatedAt, t.FireAt = instant(created), instant(updated), instant(fireAt)
+	t.FiredAt, t.SettledAt, t.CancelledAt = optionalInstant(fired), optionalInstant(settled), optionalInstant(cancelled)
+	t.Metadata = metadata
+	if durationUs != nil {
+		d := minoots.Duration(time.Duration(*durationUs) * time.Microsecond)
+		t.Duration = &d
+	}
+	for _, col := range []struct {
+		from []byte
+		to   any
+	}{{labels, &t.Labels}, {bundle, &t.ActionBundle}, {binding, &t.AgentBinding}, {recurrence, &t.Recurrence}, {misfire, &t.Misfire}} {
+		if col.from == nil {
+			continue
+		}
+		if err := json.Unmarshal(col.from, col.to); err != nil {
+			return t, err
+		}
+	}
+	if f.status != nil {
+		t.LastFiring = &minoots.Firing{
+			TimerID: t.ID, Occurrence: *f.occurrence, Status: *f.status, DueAt: instant(*f.due), FiredAt: instant(*f.fired),
+			SettledAt: optionalInstant(f.settled), Reason: f.reason, Actions: *f.actions, Failed: *f.failed,
+			LatenessMs: latenessMs(*f.due, *f.fired),
+		}
+	}
+	fillDerived(&t)
+	return t, nil
+}
+
+// fillDerived sets the fields that follow from others.
+func fillDerived(t *minoots.Timer) {
+	if t.Labels == nil {
+		t.Labels = map[string]string{}
+	}
+	if t.Duration != nil {
+		ms := t.Duration.Milliseconds()
+		t.DurationMs = &ms
+	}
+}
+
+func latenessMs(due, fired time.Time) float64 {
+	return float64(fired.Sub(due).Microseconds()) / 1000
+}
+
+// notFound says what was not found.
+func notFound(err error, what string) error {
+	if minoots.ErrorCode(err) != minoots.CodeNotFound {
+		return err
+	}
+	return &minoots.Error{Code: minoots.CodeNotFound, Message: "no " + what + " with this id", Err: err}
+}
