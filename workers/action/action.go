@@ -1,0 +1,135 @@
+// Package action executes the actions of a firing. There is one executor per
+// action kind: spec in, outcome out. It reads no database, keeps no queue and
+// decides no retry; it makes one attempt and says precisely how that went.
+//
+// Where to look:
+//
+//	action.go        Executor, Registry
+//	webhook.go       one attempt of a webhook, from parameters to outcome
+//	webhook_spec.go  what a caller may write in a webhook's parameters
+//	webhook_body.go  the body that a receiver gets by default
+//	webhook_send.go  the request and its headers
+//	webhook_read.go  the answer: how much of it is read and kept
+//	sign.go          secrets, signature, trace context
+//	transport.go     the HTTP client: pool, limits, protocols
+//	guard.go         which addresses may be dialled
+//	failure.go       error classes, and how an error gets its class
+//	retry.go         the table of what is retried, and when
+package action
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/minoots/minoots"
+)
+
+// Executor performs the actions of one kind. It is safe for concurrent use.
+type Executor interface {
+	// Execute makes one attempt; attempt is 1 for the first. It never fails as
+	// a call: whatever goes wrong, a cancelled ctx included, is in the Outcome.
+	// It returns soon after ctx ends, and in any case within the action's own
+	// timeout.
+	Execute(ctx context.Context, d minoots.Delivery, attempt int) minoots.Outcome
+	// Check says what is wrong with an action's parameters, with paths such as
+	// "parameters.url". It reads nothing and resolves no names: what only the
+	// network can tell is checked at each attempt.
+	Check(parameters json.RawMessage) []minoots.FieldError
+}
+
+// Config is what executors need from the outside.
+type Config struct {
+	// Secrets signs deliveries. A process that only checks parameters may leave
+	// it nil; there every delivery fails with ClassSigning.
+	Secrets Secrets
+	// Allow lists the private, loopback and reserved ranges that deliveries may
+	// reach. Defaults to none: public addresses only.
+	Allow []netip.Prefix
+	// Concurrency is how many deliveries may be under way at once, which is the
+	// worker count of the queue. It sizes the connection pool. Defaults to 512.
+	Concurrency int
+	// Version is told to receivers in User-Agent. Defaults to "dev".
+	Version string
+	// Now is the local clock. Defaults to time.Now.
+	Now func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	if c.Concurrency <= 0 {
+		c.Concurrency = 512
+	}
+	if c.Version == "" {
+		c.Version = "dev"
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// Registry knows the executor of each kind that this version can perform.
+type Registry struct {
+	executors map[minoots.ActionKind]Executor
+}
+
+// NewRegistry builds every executor. A new kind is one file in this package and
+// one line here; conformance_test.go then asks for its cases.
+func NewRegistry(config Config) *Registry {
+	return &Registry{executors: map[minoots.ActionKind]Executor{
+		minoots.KindWebhook: NewWebhook(config),
+	}}
+}
+
+var _ minoots.ParameterChecker = (*Registry)(nil).Check
+
+// Check implements minoots.ParameterChecker. A kind without an executor is one
+// mistake, at "kind": better refused when the timer is made than failed in the
+// night when it fires.
+func (r *Registry) Check(kind minoots.ActionKind, parameters json.RawMessage) []minoots.FieldError {
+	e, ok := r.executors[kind]
+	if !ok {
+		return []minoots.FieldError{{Path: "kind", Message: notAvailable(kind)}}
+	}
+	return e.Check(parameters)
+}
+
+// Kinds lists what can be performed, in the order of the contract. Each kind
+// gets a queue of its own.
+func (r *Registry) Kinds() []minoots.ActionKind {
+	kinds := make([]minoots.ActionKind, 0, len(r.executors))
+	for _, kind := range minoots.ActionKinds {
+		if _, ok := r.executors[kind]; ok {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}
+
+// Execute makes one attempt by the executor of the action's kind.
+func (r *Registry) Execute(ctx context.Context, d minoots.Delivery, attempt int) minoots.Outcome {
+	e, ok := r.executors[d.Action.Kind]
+	if !ok {
+		now := time.Now()
+		out := minoots.Outcome{StartedAt: now, FinishedAt: now}
+		failure{ClassUnavailable, notAvailable(d.Action.Kind)}.report(&out)
+		return out
+	}
+	return e.Execute(ctx, d, attempt)
+}
+
+// Close releases what executors hold between attempts, such as idle
+// connections. Call it when no attempt is under way.
+func (r *Registry) Close() {
+	for _, e := range r.executors {
+		if c, ok := e.(interface{ Close() }); ok {
+			c.Close()
+		}
+	}
+}
+
+func notAvailable(kind minoots.ActionKind) string {
+	return fmt.Sprintf("%q actions are not available in this version", kind)
+}
