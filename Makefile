@@ -1,0 +1,50 @@
+# MINOOTS: `make` lists the targets. Each works on a fresh machine that has Go.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+GO    ?= go
+LINT  := $(GO) tool -modfile=tools/go.mod golangci-lint
+PG    := $(GO) run ./internal/devpg/run --
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## bin/minoots, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/minoots ./cmd/minoots
+
+.PHONY: dev
+dev: build ## Run everything here: Postgres, migrations, a tenant, a key, all roles
+	@bin/minoots dev
+
+.PHONY: demo
+demo: build ## Schedule the timers of examples/, receive their webhooks, print how late each was
+	@bin/minoots demo
+
+.PHONY: test
+test: ## All tests with the race detector, on a Postgres that it starts itself
+	$(PG) $(GO) test -race -timeout 10m ./...
+
+.PHONY: bench
+bench: ## Throughput and latency benchmarks on a Postgres of their own, default durability
+	$(GO) run ./internal/devpg/run --durable -- $(GO) test -run '^$$' -bench . -benchtime 2s ./kernel ./workers/... ./api ./db
+
+.PHONY: lint
+lint: ## gofmt, go vet, golangci-lint
+	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
+	$(LINT) run ./...
+
+.PHONY: generate
+generate: build ## Write the generated files: openapi.yaml
+	bin/minoots openapi --output openapi.yaml
+
+.PHONY: verify
+verify: generate ## Fail if generated files or go.mod are not up to date, or a generated client does not compile
+	$(GO) mod tidy -diff
+	git diff --exit-code -- openapi.yaml
+	./.ci/clients
+
+.PHONY: ci
+ci: lint verify test demo ## What CI runs
+	@echo "ci: all green"
