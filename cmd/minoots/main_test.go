@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/internal/testdb"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" { // a test runs this binary as the program itself
+		main()
+	}
+	// The settings of whoever runs the tests are none of theirs.
+	for _, pair := range os.Environ() {
+		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "MINOOTS_") {
+			_ = os.Unsetenv(name)
+		}
+	}
+	testdb.Main(m)
+}
+
+// asProgram in the environment makes the test binary behave as minoots.
+const asProgram = "TEST_RUNS_MINOOTS"
+
+// cli runs the program with arguments and standard input.
+func cli(t *testing.T, in string, args ...string) (status int, out, errOut string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	status = run(t.Context(), args, strings.NewReader(in), &stdout, &stderr)
+	return status, stdout.String(), stderr.String()
+}
+
+const someID = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+func TestExitStatusAndOneLineErrors(t *testing.T) {
+	t.Parallel()
+	const database = "--database-url=postgres://postgres@127.0.0.1:1/x"
+	api := []string{"--url=http://127.0.0.1:1", "--api-key=k"}
+	for _, test := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{[]string{"bogus"}, exitMisuse, "unknown command"},
+		{[]string{"timers"}, exitMisuse, "a command is missing"},
+		{[]string{"timers", "bogus"}, exitMisuse, `unknown command "bogus"`},
+		{[]string{"serve", "--bogus"}, exitMisuse, "--help"},
+		{[]string{"serve", "extra"}, exitMisuse, "extra"},
+		{[]string{"serve"}, exitMisuse, "MINOOTS_DATABASE_URL"},
+		{[]string{"serve", database, "--roles=cook", "--log-level=loud"}, exitMisuse, "--log-level"},
+		{[]string{"migrate", "sideways"}, exitMisuse, "sideways"},
+		{[]string{"tenants", "create", database, "Not Good"}, exitMisuse, "a-z"},
+		{[]string{"keys", "create", database}, exitMisuse, "tenant"},
+		{[]string{"keys", "create", database, "--tenant=x", "--role=cook"}, exitMisuse, "cook"},
+		{[]string{"keys", "revoke", database, "--tenant=x", "12"}, exitMisuse, "12"},
+		{append(api, "timers", "create"), exitMisuse, "when?"},
+		{append(api, "timers", "create", "--in=5"), exitMisuse, "--in"},
+		{append(api, "timers", "create", "--at=tomorrow"), exitMisuse, "--at"},
+		{append(api, "timers", "create", "--in=5s", "--at=2026-11-23T09:00:00Z"), exitMisuse, "at in"},
+		{append(api, "timers", "create", "--in=5s", "--label=x"), exitMisuse, "k=v"},
+		{append(api, "timers", "create", "--in=5s", "--metadata={"), exitMisuse, "JSON"},
+		{append(api, "timers", "create", "--file=/does/not/exist"), exitMisuse, "no such file"},
+		{append(api, "timers", "create", "--file=-"), exitMisuse, "not a timer"},
+		{append(api, "timers", "list", "--status=armed"), exitMisuse, "scheduled"},
+		{append(api, "timers", "list", "--limit=-1"), exitMisuse, "--limit"},
+		{append(api, "timers", "list", "--due-after=soon"), exitMisuse, "--due-after"},
+		{append(api, "timers", "get", "12"), exitMisuse, "12"},
+		{append(api, "timers", "watch", "--every=1ms"), exitMisuse, "--every"},
+		{append(api, "timers", "get", someID), exitFailed, "is the server running"},
+		{[]string{"timers", "list"}, exitMisuse, "minoots dev"},
+		{[]string{"timers", "list", "--url=http://x"}, exitMisuse, "MINOOTS_API_KEY"},
+		{[]string{"openapi", "--output=/does/not/exist"}, exitFailed, "no such file"},
+	} {
+		args := test.args
+		if args[0] == api[0] { // flags may stand anywhere after the command
+			args = append(append([]string{}, args[2:]...), api...)
+		}
+		name := strings.Join(args, " ")
+		status, out, errOut := cli(t, "", args...)
+		require.Equal(t, test.status, status, name)
+		require.Empty(t, out, name)
+		require.Equal(t, 1, strings.Count(errOut, "\n"), "%s: %s", name, errOut)
+		require.Contains(t, errOut, test.says, name)
+		require.True(t, strings.HasPrefix(errOut, "minoots"), errOut)
+	}
+}
+
+func TestHelpHasAnExampleForEveryCommand(t *testing.T) {
+	t.Parallel()
+	root := newRoot()
+	commands := root.Commands()
+	for i := 0; i < len(commands); i++ {
+		cmd := commands[i]
+		commands = append(commands, cmd.Commands()...)
+		if cmd.Name() == "help" || cmd.Name() == "completion" || !cmd.Runnable() {
+			continue
+		}
+		require.NotEmpty(t, cmd.Short, cmd.CommandPath())
+		require.Contains(t, cmd.Example, "minoots ", cmd.CommandPath())
+	}
+	status, out, _ := cli(t, "", "help", "environment")
+	require.Equal(t, exitDone, status)
+	require.Contains(t, out, "MINOOTS_DATABASE_URL")
+	status, out, _ = cli(t, "", "version", "--json")
+	require.Equal(t, exitDone, status)
+	require.True(t, json.Valid([]byte(out)))
+}
+
+func TestTenantsAndKeys(t *testing.T) {
+	t.Parallel()
+	at := "--database-url=" + testdb.New(t).URL
+
+	status, out, errOut := cli(t, "", "migrate", "status", at)
+	require.Equal(t, exitDone, status, errOut)
+	require.Contains(t, out, "0 pending")
+	status, out, errOut = cli(t, "", "tenants", "create", "acme", "--name", "Acme Inc.", at)
+	require.Equal(t, exitDone, status, errOut)
+	require.Equal(t, "acme\n", out)
+	status, _, errOut = cli(t, "", "tenants", "create", "acme", at)
+	require.Equal(t, exitFailed, status)
+	require.Equal(t, "minoots tenants create: a tenant with this id exists already\n", errOut)
+	_, out, _ = cli(t, "", "tenants", "list", at)
+	require.Contains(t, out, "Acme Inc.")
+
+	status, key, errOut := cli(t, "", "keys", "create", "--tenant=acme", "--name=laptop", at)
+	require.Equal(t, exitDone, status, errOut)
+	require.Empty(t, errOut)
+	require.Regexp(t, `^\S+\n$`, key, "the key alone")
+	status, _, errOut = cli(t, "", "keys", "create", "--tenant=nobody", at)
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, errOut, "minoots tenants create")
+
+	var keys []minoots.Key
+	_, out, _ = cli(t, "", "keys", "list", "--tenant=acme", "--json", at)
+	require.NoError(t, json.Unmarshal([]byte(out), &keys))
+	require.Len(t, keys, 1)
+	require.Equal(t, []minoots.Role{minoots.RoleTenantAdmin}, keys[0].Roles)
+	require.NotContains(t, out, strings.TrimSpace(key))
+	status, _, errOut = cli(t, "", "keys", "revoke", "--tenant=acme", keys[0].ID.String(), at)
+	require.Equal(t, exitDone, status, errOut)
+	_, out, _ = cli(t, "", "keys", "list", "--tenant=acme", "--json", at)
+	require.NoError(t, json.Unmarshal([]byte(out), &keys))
+	require.NotNil(t, keys[0].RevokedAt)
+}
+
+// pretendAPI answers with a body and gives what it was asked last.
+func pretendAPI(t *testing.T, answer string) (flags []string, asked *string) {
+	t.Helper()
+	asked = new(string)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		*asked = r.Method + " " + r.URL.RequestURI() + " " + string(b)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, answer)
+	}))
+	t.Cleanup(s.Close)
+	return []string{"--url=" + s.URL, "--api-key=k"}, asked
+}
+
+func TestTimersCreateMergesFileAndFlags(t *testing.T) {
+	t.Parallel()
+	flags, asked := pretendAPI(t, `{"id":"`+someID+`","status":"scheduled","fireAt":"2026-11-23T09:00:00Z"}`)
+	status, out, errOut := cli(t, `{"name":"from file","fireAt":"2030-01-01T00:00:00Z","labels":{"a":"1","b":"2"}}`, append(flags,
+		"timers", "create", "--file=-", "--in=45m", "--label=b=3", "--webhook=https://example.com/?a=1&b=2", "--metadata=[1]")...)
+	require.Equal(t, exitDone, status, errOut)
+	require.Contains(t, out, someID+" scheduled, due ")
+	method, body, _ := strings.Cut(*asked, "/v1/timers ")
+	require.Equal(t, "POST ", method)
+	require.JSONEq(t, `{"name":"from file","duration":"45m","labels":{"a":"1","b":"3"},"metadata":[1],"actionBundle":{"actions":[
+		{"id":"webhook","kind":"webhook","parameters":{"url":"https://example.com/?a=1&b=2"}}]}}`, body)
+
+	flags, asked = pretendAPI(t, `{"timers":[{"id":"`+someID+`"},{"id":"`+someID+`"}]}`)
+	for _, list := range []string{`[{"duration":"1s"},{"duration":"2s"}]`, `{"timers":[{"duration":"1s"},{"duration":"2s"}]}`} {
+		status, out, errOut = cli(t, list, append(flags, "timers", "create", "--file=-", "--json")...)
+		require.Equal(t, exitDone, status, errOut)
+		require.Equal(t, `POST /v1/timers/batch {"timers":[{"duration":"1s"},{"duration":"2s"}]}`, *asked)
+		require.True(t, json.Valid([]byte(out)))
+	}
+	status, _, errOut = cli(t, `{"duratoin":"1s"}`, append(flags, "timers", "create", "--file=-")...)
+	require.Equal(t, exitMisuse, status)
+	require.Contains(t, errOut, "duratoin")
+}
+
+func TestTimersListAndWatch(t *testing.T) {
+	t.Parallel()
+	flags, asked := pretendAPI(t, `{"items":[{"id":"`+someID+`","status":"settled","name":"evil \u001b[2J","version":3,
+		"fireAt":"2026-11-23T09:00:00Z","labels":{"k":"v"},"lastFiring":{"latenessMs":1.25}}],"nextCursor":null}`)
+	status, out, errOut := cli(t, "", append(flags, "timers", "list", "--label=k=v", "--status=settled", "--limit=5")...)
+	require.Equal(t, exitDone, status, errOut)
+	require.Equal(t, "GET /v1/timers?label=k%3Av&limit=5&status=settled ", *asked)
+	require.Contains(t, out, "k=v")
+	require.NotContains(t, out, "\x1b", "what callers wrote must not reach the terminal")
+
+	flags, _ = pretendAPI(t, `{"id":"`+someID+`","status":"settled","version":3,"fireAt":"2026-11-23T09:00:00Z"}`)
+	status, out, errOut = cli(t, "", append(flags, "timers", "watch", someID)...)
+	require.Equal(t, exitDone, status, errOut)
+	require.Equal(t, 1, strings.Count(out, "\n"))
+	_, out, _ = cli(t, "", append(flags, "timers", "watch", someID, "--json")...)
+	require.True(t, json.Valid([]byte(out)), out)
+	_, out, _ = cli(t, "", append(flags, "timers", "cancel", someID, someID)...)
+	require.Equal(t, strings.Repeat(someID+" settled\n", 2), out)
+	_, out, _ = cli(t, "", append(flags, "timers", "get", someID)...)
+	require.Contains(t, out, "settled")
+}
+
+func TestWatchEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	flags, _ := pretendAPI(t, `{"items":[],"nextCursor":null}`)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, errOut bytes.Buffer
+	require.Equal(t, exitDone, run(ctx, append(flags, "timers", "watch"), nil, &out, &errOut), errOut.String())
+}
+
+func TestDevFile(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "x")
+	_, err := readDevFile(dir)
+	require.Error(t, err)
+	for _, key := range []string{"first", "second"} {
+		want := devFile{URL: "http://127.0.0.1:1", Tenant: "dev", APIKey: key}
+		require.NoError(t, writeDevFile(dir, want))
+		got, err := readDevFile(dir)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	info, err := os.Stat(filepath.Join(dir, "dev.json"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+}

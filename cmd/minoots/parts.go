@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/minoots/minoots/api"
+	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/kernel"
+	"github.com/minoots/minoots/workers"
+	"github.com/minoots/minoots/workers/action"
+)
+
+// The pools' sizes. Each role has its own, so that a burst of requests cannot
+// keep the kernel from Postgres.
+const (
+	apiConns    = 8
+	kernelConns = 6
+	workerConns = 10
+)
+
+// pools are the connections of the roles that this replica has; the others are
+// nil. They share one clock.
+type pools struct{ api, kernel, workers *db.DB }
+
+func (p *pools) all() []*db.DB {
+	var all []*db.DB
+	for _, d := range []*db.DB{p.api, p.kernel, p.workers} {
+		if d != nil {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// Close closes the pools when their connections are back.
+func (p *pools) Close() {
+	for _, d := range p.all() {
+		d.Close()
+	}
+}
+
+// connect opens the pools and waits until the schema is there.
+func (r *replica) connect(ctx context.Context) (*pools, error) {
+	p := &pools{}
+	clock := db.NewClock()
+	for _, role := range []struct {
+		on    bool
+		pool  **db.DB
+		name  string
+		conns int32
+	}{
+		{r.cfg.Roles.API, &p.api, "api", apiConns},
+		{r.cfg.Roles.Kernel, &p.kernel, "kernel", kernelConns},
+		{r.cfg.Roles.Worker, &p.workers, "worker", workerConns},
+	} {
+		if !role.on {
+			continue
+		}
+		d, err := db.Connect(ctx, db.Config{
+			URL: r.cfg.DatabaseURL.Reveal(), Name: role.name, MaxConns: role.conns, Clock: clock, Log: r.log,
+		})
+		if err != nil {
+			return p, err
+		}
+		*role.pool = d
+	}
+	r.health.watch(p.all()[0])
+	return p, r.waitForSchema(ctx, p.all()[0])
+}
+
+// waitForSchema lets replicas be started before or beside the migration.
+func (r *replica) waitForSchema(ctx context.Context, d *db.DB) error {
+	const every = time.Second
+	for told := false; ; {
+		pending, err := d.MigrationsPending(ctx)
+		if err == nil && !pending {
+			return nil
+		}
+		if !told {
+			r.health.set(phaseStarting, "waiting for the schema: run minoots migrate up")
+			r.log.Warn("the schema is not up to date; waiting for minoots migrate up", "error", err)
+			told = true
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(every):
+		}
+	}
+}
+
+// parts are the running pieces of a replica, nil where it lacks the role.
+type parts struct {
+	notifier, kernel, workers *loop
+	actions                   *action.Registry
+}
+
+func (p *parts) loops() []*loop {
+	var all []*loop
+	for _, l := range []*loop{p.notifier, p.workers, p.kernel} {
+		if l != nil {
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+// build makes the parts and joins them: the kernel hands its jobs to the
+// workers, the API its hints to the notifier.
+func (r *replica) build(pools *pools) (*parts, error) {
+	do := action.Config{Allow: r.cfg.WebhookAllowCIDRs, Version: buildInfo().Version}
+	if pools.workers != nil {
+		do.Secrets = workers.NewSecrets(pools.workers)
+	}
+	p := &parts{actions: action.NewRegistry(do)}
+	var enqueuer kernel.Enqueuer
+	if pools.workers != nil {
+		w, err := workers.New(workers.Config{
+			DB: pools.workers, Actions: p.actions, PollOnly: r.cfg.ListenOff || pools.workers.Pooled(),
+			Replica: r.name, Registerer: r.registry, Log: r.log, Grace: r.cfg.ShutdownGrace,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("make workers: %w", err)
+		}
+		p.workers, enqueuer = &loop{name: "workers", run: w.Run}, w
+	}
+	if pools.kernel != nil {
+		if enqueuer == nil {
+			e, err := workers.NewEnqueuer()
+			if err != nil {
+				return nil, fmt.Errorf("make enqueuer: %w", err)
+			}
+			enqueuer = e
+		}
+		k, err := kernel.New(kernel.Config{
+			DB: pools.kernel, ListenURL: r.listenURL(pools.kernel), Enqueuer: enqueuer,
+			Registerer: r.registry, Log: r.log, Replica: r.name,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("make kernel: %w", err)
+		}
+		r.health.listens(k.Status, r.listenURL(pools.kernel) != "")
+		p.kernel = &loop{name: "kernel", run: k.Run}
+	}
+	if pools.api != nil {
+		n := db.NewNotifier(pools.api, r.log)
+		a, err := api.New(api.Config{
+			DB: pools.api, Hinter: n, Check: p.actions.Check, Registerer: r.registry, Log: r.log,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("make api: %w", err)
+		}
+		h := a.Handler()
+		r.handler.Store(&h)
+		p.notifier = &loop{name: "notifier", run: n.Run}
+	}
+	return p, nil
+}
+
+// listenURL is where the kernel listens: nowhere if that is off, or if all that
+// is known is a pooler, behind which LISTEN and session locks do not work.
+func (r *replica) listenURL(d *db.DB) string {
+	if d.Pooled() && r.cfg.ListenURL.Reveal() == "" && !r.cfg.ListenOff {
+		r.log.Warn("the database is behind a transaction pooler: polling only; MINOOTS_LISTEN_URL can name a direct connection")
+		return ""
+	}
+	return r.cfg.Listen()
+}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/minoots/minoots/internal/config"
+	"github.com/minoots/minoots/internal/testdb"
+	"github.com/minoots/minoots/kernel"
+)
+
+func loopbackListener(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+// testReplica is a replica on free ports.
+func testReplica(t *testing.T, url string, roles config.Roles) (r *replica, api, ops string) {
+	t.Helper()
+	cfg := replicaConfig{
+		Config: config.Config{DatabaseURL: config.SecretOf(url), Roles: roles, ShutdownGrace: 5 * time.Second},
+		Log:    slog.New(slog.DiscardHandler), HTTP: loopbackListener(t), Ops: loopbackListener(t),
+	}
+	r, err := newReplica(t.Context(), cfg)
+	require.NoError(t, err)
+	return r, "http://" + cfg.HTTP.Addr().String(), "http://" + cfg.Ops.Addr().String()
+}
+
+func get(t *testing.T, url string) (int, []byte) {
+	t.Helper()
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	res, err := c.Get(url)
+	require.NoError(t, err)
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res.StatusCode, b
+}
+
+func TestReplicaRunsAndStops(t *testing.T) {
+	t.Parallel()
+	r, api, ops := testReplica(t, testdb.New(t).URL, config.Roles{API: true, Kernel: true, Worker: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	select {
+	case <-r.Ready():
+	case err := <-ended:
+		require.NoError(t, err)
+	}
+	var answer readiness
+	require.Eventually(t, func() bool {
+		status, body := get(t, ops+"/readyz")
+		require.Equal(t, 200, status, string(body))
+		require.NoError(t, json.Unmarshal(body, &answer))
+		return answer.Listener == "on"
+	}, 10*time.Second, 20*time.Millisecond)
+	require.Equal(t, "ready", answer.Status)
+	require.Equal(t, []string{"api", "kernel", "worker"}, answer.Roles)
+	status, _ := get(t, ops+"/livez")
+	require.Equal(t, 200, status)
+	_, metrics := get(t, ops+"/metrics")
+	require.Contains(t, string(metrics), "minoots_build_info")
+	status, body := get(t, api+"/v1/timers")
+	require.Equal(t, 401, status, string(body))
+
+	cancel()
+	require.NoError(t, <-ended)
+	_, err := net.Dial("tcp", r.http.Addr().String())
+	require.Error(t, err, "the API's port is closed")
+}
+
+// A replica may come up before its database: it waits, says so, and can be stopped.
+func TestReplicaWaitsForPostgres(t *testing.T) {
+	t.Parallel()
+	r, api, ops := testReplica(t, "postgres://postgres@127.0.0.1:1/x", config.Roles{API: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	status, body := get(t, ops+"/readyz")
+	require.Equal(t, 503, status)
+	require.Contains(t, string(body), "waiting for Postgres")
+	status, body = get(t, api+"/v1/timers")
+	require.Equal(t, 503, status)
+	require.Contains(t, string(body), `"code":"unavailable"`)
+	status, _ = get(t, ops+"/livez")
+	require.Equal(t, 200, status)
+	cancel()
+	require.NoError(t, <-ended)
+}
+
+// pretend is a database in some state.
+type pretend struct {
+	away    error
+	pending bool
+}
+
+func (p pretend) Ping(context.Context) error                      { return p.away }
+func (p pretend) MigrationsPending(context.Context) (bool, error) { return p.pending, nil }
+
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	listening := func() kernel.Status { return kernel.Status{Listening: true} }
+	deaf := func() kernel.Status { return kernel.Status{Seat: -1} }
+	stuck := func() kernel.Status {
+		return kernel.Status{Listening: true, LastLook: time.Now().Add(-time.Hour)}
+	}
+	for name, test := range map[string]struct {
+		health             *health
+		ok                 bool
+		status, listenerIs string
+	}{
+		"ready":          {&health{phase: phaseReady, database: pretend{}, kernel: listening, listener: true}, true, "ready", "on"},
+		"no kernel":      {&health{phase: phaseReady, database: pretend{}}, true, "ready", "off"},
+		"poll only":      {&health{phase: phaseReady, database: pretend{}, kernel: deaf}, true, "ready", "off"},
+		"listener lost":  {&health{phase: phaseReady, database: pretend{}, kernel: deaf, listener: true}, true, "degraded", "lost"},
+		"kernel stuck":   {&health{phase: phaseReady, database: pretend{}, kernel: stuck, listener: true}, true, "degraded", "on"},
+		"database away":  {&health{phase: phaseReady, database: pretend{away: errors.New("x")}}, false, "unavailable", "off"},
+		"schema pending": {&health{phase: phaseReady, database: pretend{pending: true}}, false, "unavailable", "off"},
+		"starting":       {&health{phase: phaseStarting, reason: "waiting"}, false, "starting", "off"},
+		"stopping":       {&health{phase: phaseStopping, reason: "x", database: pretend{}, kernel: listening}, false, "stopping", "on"},
+		"failed":         {&health{phase: phaseFailed, reason: "x"}, false, "failed", "off"},
+	} {
+		r := test.health.check(t.Context())
+		require.Equal(t, test.ok, r.ok(), name)
+		require.Equal(t, test.status, r.Status, name)
+		require.Equal(t, test.listenerIs, r.Listener, name)
+		require.Equal(t, test.status == phaseReady, r.Reason == "", name)
+	}
+	h := &health{phase: phaseReady}
+	h.fail("the kernel ended")
+	h.set(phaseStopping, "")
+	require.Equal(t, phaseFailed, h.phase, "for good")
+}
+
+func TestLoop(t *testing.T) {
+	t.Parallel()
+	ended := make(chan *loop, 1)
+	obedient := &loop{name: "obedient", run: func(ctx context.Context) error { <-ctx.Done(); return nil }}
+	obedient.start(t.Context(), ended)
+	require.NoError(t, obedient.stop(time.Minute))
+
+	release := make(chan struct{})
+	stubborn := &loop{name: "stubborn", run: func(context.Context) error { <-release; return nil }}
+	stubborn.start(t.Context(), ended)
+	require.ErrorContains(t, stubborn.stop(time.Millisecond), "stubborn")
+	close(release)
+	<-stubborn.done
+
+	broken := &loop{name: "broken", run: func(context.Context) error { return errors.New("why") }}
+	broken.start(t.Context(), ended)
+	require.Same(t, broken, <-ended)
+	require.EqualError(t, broken.cause(), "why")
+	require.NoError(t, broken.stop(time.Minute), "reported already")
+	require.NoError(t, (*loop)(nil).stop(0))
+	require.Empty(t, ended)
+}
+
+// A stop lets requests finish, and cuts those that take longer than the grace.
+func TestHTTPDrain(t *testing.T) {
+	t.Parallel()
+	for name, grace := range map[string]time.Duration{"in time": time.Minute, "cut": time.Millisecond} {
+		began, finish, cut := make(chan struct{}), make(chan struct{}), make(chan struct{}, 1)
+		p := startHTTP("test", loopbackListener(t), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			close(began)
+			select {
+			case <-finish:
+			case <-r.Context().Done():
+				cut <- struct{}{}
+			}
+		}), slog.New(slog.DiscardHandler))
+		answered := make(chan bool, 1)
+		go func() {
+			c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+			res, err := c.Get("http://" + p.addr)
+			if err == nil {
+				_ = res.Body.Close()
+			}
+			answered <- err == nil
+		}()
+		<-began
+		if name == "in time" {
+			close(finish)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), grace)
+		err := p.drain(ctx)
+		cancel()
+		if name == "in time" {
+			require.NoError(t, err)
+			require.True(t, <-answered)
+			continue
+		}
+		require.ErrorContains(t, err, "cut")
+		<-cut
+		<-answered // an error, or the answer of a handler that was quick to see the cut
+	}
+}
+
+func TestListenNear(t *testing.T) {
+	t.Parallel()
+	taken := loopbackListener(t).Addr().String()
+	l, err := listenNear(t.Context(), taken, config.HTTPAddr, false, io.Discard)
+	require.NoError(t, err)
+	require.NotEqual(t, taken, l.Addr().String())
+	require.NoError(t, l.Close())
+	_, err = listenNear(t.Context(), taken, config.HTTPAddr, true, io.Discard)
+	require.ErrorContains(t, err, config.HTTPAddr)
+}
