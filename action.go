@@ -112,3 +112,11 @@ type AgentBinding struct {
 	PayloadTemplate          json.RawMessage `json:"payloadTemplate,omitempty" doc:"Merged with the timer's context."`
 	AcknowledgementTimeoutMs int64           `json:"acknowledgementTimeoutMs,omitempty" minimum:"0" maximum:"604800000" doc:"Default 60000."`
 }
+
+// WithDefaults gives the binding with its default written out.
+func (a AgentBinding) WithDefaults() AgentBinding {
+	if a.AcknowledgementTimeoutMs == 0 {
+		a.AcknowledgementTimeoutMs = 60_000
+	}
+	return a
+}

@@ -19,7 +19,7 @@ type Duration time.Duration
 const durationHelp = `want "90s", "1h30m", "2d", ISO 8601 such as "PT1H", or a number of milliseconds`
 
 var durationUnits = map[string]time.Duration{
-	"us": time.Microsecond, "µs": time.Microsecond, "ms": time.Millisecond, "s": time.Second,
+	"ns": time.Nanosecond, "us": time.Microsecond, "µs": time.Microsecond, "ms": time.Millisecond, "s": time.Second,
 	"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour,
 }
 
@@ -88,7 +88,7 @@ func parseISODuration(s string) (Duration, error) {
 			}
 			at := strings.IndexByte(units, part[n])
 			if at < 0 {
-				if part[n] == 'Y' || part[n] == 'M' {
+				if part[n] == 'Y' || part[n] == 'M' && side[1] == "WD" {
 					return 0, badDuration("months and years have no fixed length; use fireAt or a recurrence")
 				}
 				return 0, badDuration("unknown or misplaced designator")

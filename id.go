@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"time"
 )
 
@@ -63,7 +62,7 @@ func (id ID) MarshalText() ([]byte, error) {
 func (id *ID) UnmarshalText(b []byte) error {
 	parsed, err := ParseID(string(b))
 	if err != nil {
-		return fmt.Errorf("%q: %w", b, err)
+		return err
 	}
 	*id = parsed
 	return nil

@@ -1,6 +1,7 @@
 package minoots
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 )
@@ -72,9 +73,9 @@ func ValidateRoles(roles []Role) error {
 	if len(roles) == 0 {
 		bad.add("roles", "must name at least one of %v", Roles)
 	}
-	for _, role := range roles {
+	for i, role := range roles {
 		if !slices.Contains(Roles, role) {
-			bad.add("roles", "%q is not a role: want one of %v", role, Roles)
+			bad.add(fmt.Sprintf("roles[%d]", i), "must be one of %v", Roles)
 		}
 	}
 	return bad.err("key")

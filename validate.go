@@ -47,6 +47,9 @@ func (s *TimerSpec) Validate(now time.Time, check ParameterChecker) error {
 	if s.ActionBundle != nil {
 		s.ActionBundle.validate(&bad, check)
 	}
+	if s.AgentBinding != nil {
+		s.AgentBinding.validate(&bad)
+	}
 	return bad.err("timer")
 }
 
@@ -64,7 +67,7 @@ func (s *TimerSpec) validateWhen(bad *problems, now time.Time) {
 		bad.add("duration", "must be from 1ms to %s (100 years)", Duration(MaxHorizon))
 	}
 	if s.FireAt != nil {
-		if s.FireAt.After(now.Add(MaxHorizon)) {
+		if s.FireAt.After(now.Add(MaxHorizon)) || s.FireAt.Before(now.Add(-MaxHorizon)) {
 			bad.add("fireAt", "must be within 100 years from now")
 		}
 		if late := now.Sub(s.FireAt.Time); late > 0 && !s.Misfire.allows(late) {
@@ -105,6 +108,18 @@ func checkLabels(bad *problems, labels map[string]string) {
 		}
 		checkText(bad, path, k, MaxLabelKey)
 		checkText(bad, path, v, MaxLabelValue)
+	}
+}
+
+func (a *AgentBinding) validate(bad *problems) {
+	const at = "agentBinding"
+	checkText(bad, at+".adapter", a.Adapter, 64)
+	checkText(bad, at+".target", a.Target, 2048)
+	if a.Adapter == "" || a.Target == "" {
+		bad.add(at, "must name an adapter and a target")
+	}
+	if a.AcknowledgementTimeoutMs < 0 || a.AcknowledgementTimeoutMs > 604_800_000 {
+		bad.add(at+".acknowledgementTimeoutMs", "must be from 1 to 604800000 (a week)")
 	}
 }
 

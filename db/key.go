@@ -22,6 +22,9 @@ var keyPageSQL string
 //go:embed query/key_revoke.sql
 var keyRevokeSQL string
 
+//go:embed query/key_rotate.sql
+var keyRotateSQL string
+
 // KeyCreate keeps a key's hash. A tenant that does not exist is CodeNotFound.
 func (d *DB) KeyCreate(ctx context.Context, k minoots.Key, hash []byte) (minoots.Key, error) {
 	made, err := scanKey(d.pool.QueryRow(ctx, keyCreateSQL, k.ID, k.TenantID, k.Name, k.Prefix, hash, k.Roles))
@@ -51,6 +54,14 @@ func (d *DB) KeyPage(ctx context.Context, tenant string, after minoots.ID, limit
 func (d *DB) KeyRevoke(ctx context.Context, tenant string, id minoots.ID) (minoots.Key, error) {
 	k, err := scanKey(d.pool.QueryRow(ctx, keyRevokeSQL, tenant, id))
 	return k, notFound(translate(err), "key")
+}
+
+// KeyRotate ends a live key of the tenant's and makes next, of which ID, Prefix
+// and hash count, with the old one's name and roles. A key that is revoked, or
+// has a role beyond grantable, is CodeNotFound.
+func (d *DB) KeyRotate(ctx context.Context, tenant string, old minoots.ID, next minoots.Key, hash []byte, grantable []minoots.Role) (minoots.Key, error) {
+	k, err := scanKey(d.pool.QueryRow(ctx, keyRotateSQL, tenant, old, next.ID, next.Prefix, hash, grantable))
+	return k, notFound(translate(err), "live key")
 }
 
 func scanKey(row pgx.Row) (minoots.Key, error) {

@@ -32,10 +32,13 @@ type Created struct {
 	// Replayed says that the key had been used for the same request before:
 	// Timer is that one, as it stands now.
 	Replayed bool
+	// Err is CodeConflict if the key had been used for another request: then
+	// nothing was written for this one.
+	Err error
 }
 
-// TimerCreate writes all the timers or none, in one statement. A key that was
-// used for another request is CodeConflict.
+// TimerCreate writes all the timers or none, in one statement, but for those
+// whose idempotency key had been used: see Created.
 func (d *DB) TimerCreate(ctx context.Context, timers []NewTimer) ([]Created, error) {
 	cols := newTimerColumns(len(timers))
 	for i := range timers {
@@ -68,9 +71,7 @@ func (d *DB) TimerCreate(ctx context.Context, timers []NewTimer) ([]Created, err
 	}
 	d.clock.Observe(sent, time.Now(), clock)
 	for _, i := range replays {
-		if err := d.replay(ctx, &timers[i], &created[i]); err != nil {
-			return nil, err
-		}
+		created[i] = d.replay(ctx, &timers[i])
 	}
 	return created, nil
 }
@@ -82,32 +83,41 @@ func asCreated(n *NewTimer, fireAt, createdAt time.Time) minoots.Timer {
 		ID: n.ID, TenantID: n.TenantID, Name: s.Name, RequestedBy: s.RequestedBy,
 		Status: minoots.StatusScheduled, Version: 1, Labels: s.Labels, Metadata: s.Metadata,
 		ActionBundle: s.ActionBundle, AgentBinding: s.AgentBinding, Misfire: s.Misfire, JitterMs: s.JitterMs,
-		FireAt: instant(fireAt), CreatedAt: instant(createdAt), UpdatedAt: instant(createdAt), Duration: s.Duration,
+		FireAt: instant(fireAt), CreatedAt: instant(createdAt), UpdatedAt: instant(createdAt),
+	}
+	if s.Duration != nil {
+		d := minoots.Duration(roundUp(*s.Duration))
+		t.Duration = &d
 	}
 	fillDerived(&t)
 	return t
+}
+
+// roundUp gives whole microseconds, as Postgres keeps them: up, because a
+// duration that is cut short would let a timer fire early.
+func roundUp(d minoots.Duration) time.Duration {
+	return (time.Duration(d) + time.Microsecond - 1).Truncate(time.Microsecond)
 }
 
 //go:embed query/idempotency_find.sql
 var idempotencyFindSQL string
 
 // replay answers a create whose key had been taken.
-func (d *DB) replay(ctx context.Context, n *NewTimer, c *Created) error {
+func (d *DB) replay(ctx context.Context, n *NewTimer) Created {
 	var id minoots.ID
 	var fingerprint []byte
 	err := d.pool.QueryRow(ctx, idempotencyFindSQL, n.TenantID, n.IdempotencyKey).Scan(&id, &fingerprint)
 	if err != nil {
-		return translate(err)
+		return Created{Err: translate(err)}
 	}
 	if string(fingerprint) != string(n.Fingerprint) {
-		return &minoots.Error{
+		return Created{Err: &minoots.Error{
 			Code: minoots.CodeConflict, Message: "this Idempotency-Key was used for a different request",
 			Hint: "use a new key for a new timer, or send the first body again",
-		}
+		}}
 	}
 	timer, err := d.TimerGet(ctx, n.TenantID, id)
-	*c = Created{Timer: timer, DueAt: timer.FireAt.Time, Replayed: true}
-	return err
+	return Created{Timer: timer, DueAt: timer.FireAt.Time, Replayed: true, Err: err}
 }
 
 //go:embed query/timer_cancel.sql
@@ -167,7 +177,7 @@ func (c *timerColumns) add(n *NewTimer) error {
 	c.fingerprints = append(c.fingerprints, n.Fingerprint)
 	var us *int64
 	if s.Duration != nil {
-		v := time.Duration(*s.Duration).Microseconds()
+		v := roundUp(*s.Duration).Microseconds()
 		us = &v
 	}
 	c.durationUs = append(c.durationUs, us)

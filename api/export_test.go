@@ -1,0 +1,17 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Document is the API's own description, for tests that hold every operation to
+// something.
+func (a *API) Document() *huma.OpenAPI { return a.huma.OpenAPI() }
+
+// HandleFunc adds a handler beside the operations, for tests of what surrounds them.
+func (a *API) HandleFunc(pattern string, h http.HandlerFunc) { a.mux.HandleFunc(pattern, h) }
+
+// DecodeCursor reads a cursor of timers.
+func DecodeCursor(text string) ([]byte, bool) { return decodeCursor(cursorTimers, text) }

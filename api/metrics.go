@@ -1,0 +1,49 @@
+package api
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the API's. Their names are documented and only ever grow; no tenant
+// and no id is a label.
+type metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+}
+
+func newMetrics() *metrics {
+	return &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "minoots_http_requests_total",
+			Help: "Requests answered, by operation (none: no such path) and status code.",
+		}, []string{"operation", "code"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "minoots_http_request_seconds",
+			Help:    "Time from a request's header to its answer, by operation.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"operation"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "minoots_http_in_flight",
+			Help: "Requests being answered now.",
+		}),
+	}
+}
+
+func (m *metrics) register(to prometheus.Registerer) error {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight} {
+		if err := to.Register(c); err != nil {
+			return fmt.Errorf("register API metrics: %w", err)
+		}
+	}
+	return nil
+}
+
+func (m *metrics) observe(x *exchange, took time.Duration) {
+	m.requests.WithLabelValues(x.operation, strconv.Itoa(x.status)).Inc()
+	m.seconds.WithLabelValues(x.operation).Observe(took.Seconds())
+}

@@ -1,0 +1,143 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/minoots/minoots"
+)
+
+// needs is the role of each operation. The test below walks the document, so an
+// operation that is not here fails it.
+var needs = map[string]minoots.Role{
+	"createTimer": minoots.RoleTimerWrite, "createTimers": minoots.RoleTimerWrite,
+	"listTimers": minoots.RoleTimerRead, "getTimer": minoots.RoleTimerRead,
+	"listFirings": minoots.RoleTimerRead, "getFiring": minoots.RoleTimerRead,
+	"cancelTimer":  minoots.RoleTimerCancel,
+	"createApiKey": minoots.RoleTenantAdmin, "listApiKeys": minoots.RoleTenantAdmin,
+	"deleteApiKey": minoots.RoleTenantAdmin, "rotateApiKey": minoots.RoleTenantAdmin,
+	"createSigningSecret": minoots.RoleTenantAdmin, "listSigningSecrets": minoots.RoleTenantAdmin,
+	"rotateSigningSecret": minoots.RoleTenantAdmin,
+	"createTenant":        minoots.RoleOperator, "listTenants": minoots.RoleOperator,
+	"getTenant": minoots.RoleOperator, "updateTenant": minoots.RoleOperator,
+}
+
+// operations calls fn for each operation of the document, with a path in which
+// ids stand and the example as a body.
+func (b *bundle) operations(fn func(op *huma.Operation, path, body string)) {
+	timer, key := b.create(`{"duration":"1h"}`).ID, minoots.NewID()
+	fill := map[string]string{
+		"/v1/timers/{id}":                      "/v1/timers/" + timer.String(),
+		"/v1/timers/{id}/cancel":               "/v1/timers/" + timer.String() + "/cancel",
+		"/v1/timers/{id}/firings":              "/v1/timers/" + timer.String() + "/firings",
+		"/v1/timers/{id}/firings/{occurrence}": "/v1/timers/" + timer.String() + "/firings/1",
+		"/v1/api-keys/{id}":                    "/v1/api-keys/" + key.String(),
+		"/v1/api-keys/{id}/rotate":             "/v1/api-keys/" + key.String() + "/rotate",
+		"/v1/tenants/{id}":                     "/v1/tenants/globex",
+	}
+	for path, item := range b.api.Document().Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete, item.Head} {
+			if op == nil {
+				continue
+			}
+			var body string
+			if op.RequestBody != nil {
+				example, ok := op.RequestBody.Content["application/json"].Example.(json.RawMessage)
+				require.True(b.t, ok && len(example) > 0, "%s has no example", op.OperationID)
+				body = string(example)
+			}
+			target := path
+			if filled, ok := fill[path]; ok {
+				target = filled
+			}
+			fn(op, target, body)
+		}
+	}
+}
+
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	keys := map[minoots.Role]string{}
+	for _, role := range minoots.Roles {
+		keys[role] = b.key("acme", role)
+	}
+	walked := 0
+	b.operations(func(op *huma.Operation, path, body string) {
+		walked++
+		need, known := needs[op.OperationID]
+		require.True(t, known, "%s is not in the table of roles", op.OperationID)
+		assert.Equal(t, need, op.Extensions["x-minoots-role"], op.OperationID)
+		for role, key := range keys {
+			a := b.call(op.Method, path, body, "X-Api-Key", key)
+			if role == need || role == minoots.RoleTenantAdmin && need != minoots.RoleOperator {
+				assert.NotContains(t, []int{401, 403, 400, 405, 422, 500}, a.StatusCode, "%s as %s", op.OperationID, role)
+			} else {
+				assert.Equal(t, http.StatusForbidden, a.StatusCode, "%s as %s", op.OperationID, role)
+			}
+			b.conforms(op, a)
+		}
+	})
+	assert.Len(t, needs, walked)
+}
+
+func TestEveryOperationWantsACredential(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	unknown, _, _ := minoots.NewCredential()
+	b.operations(func(op *huma.Operation, path, body string) {
+		for _, headers := range [][]string{
+			{"X-Api-Key", ""},
+			{"X-Api-Key", unknown},
+			{"X-Api-Key", b.admin, "Authorization", "Bearer " + b.operator},
+			{"X-Api-Key", "", "Authorization", "Basic " + b.admin},
+			{"X-Api-Key", "", "Authorization", "Bearer "},
+		} {
+			a := b.call(op.Method, path, body, headers...).is(http.StatusUnauthorized)
+			assert.Equal(t, minoots.CodeUnauthenticated, a.problem().Code)
+			assert.Contains(t, a.Header.Get("WWW-Authenticate"), "Bearer")
+		}
+		p := b.call(op.Method, path, body, "X-Tenant-Id", "globex").is(http.StatusForbidden).problem()
+		assert.Equal(t, minoots.CodeForbidden, p.Code)
+	})
+}
+
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, headers := range [][]string{
+		{"X-Api-Key", "", "Authorization", "Bearer " + b.admin},
+		{"X-Api-Key", "", "Authorization", "bearer  " + b.admin},
+		{"X-Api-Key", b.admin, "Authorization", "Bearer " + b.admin},
+		{"X-Tenant-Id", "acme"},
+	} {
+		b.call("GET", "/v1/timers", "", headers...).is(http.StatusOK)
+	}
+}
+
+// conforms holds an answer against the schema that the document has for it.
+func (b *bundle) conforms(op *huma.Operation, a *answer) {
+	b.t.Helper()
+	documented := op.Responses[strconv.Itoa(a.StatusCode)]
+	if a.StatusCode >= http.StatusBadRequest {
+		documented = op.Responses["default"]
+		assert.Contains(b.t, documented.Description, strconv.Itoa(a.StatusCode), op.OperationID)
+	}
+	require.NotNil(b.t, documented, "%s: status %d is not documented", op.OperationID, a.StatusCode)
+	media := documented.Content[a.Header.Get("Content-Type")]
+	if media == nil {
+		assert.Empty(b.t, a.body, "%s: %d", op.OperationID, a.StatusCode)
+		return
+	}
+	var body any
+	a.into(&body)
+	var result huma.ValidateResult
+	huma.Validate(b.api.Document().Components.Schemas, media.Schema, huma.NewPathBuffer(nil, 0), huma.ModeReadFromServer, body, &result)
+	assert.Empty(b.t, result.Errors, "%s: %s", op.OperationID, a.body)
+}

@@ -1,0 +1,91 @@
+// Package jsonguard decodes JSON that comes from outside.
+//
+// encoding/json is lenient where a service must not be: it takes fields that it
+// does not know, keys in the wrong case, keys that stand twice, lone surrogates
+// and NUL characters that Postgres cannot store, and its errors seldom say where.
+// A Decoder reads the text once before encoding/json does, beside the shape of
+// the Go type, and says what is wrong as a path and a sentence:
+//
+//	actionBundle.actions[2].kind must be a string
+//
+// It reports all wrong fields at once, and never repeats a value: that might be a
+// secret.
+package jsonguard
+
+import (
+	"encoding/json"
+	"reflect"
+)
+
+// Error says what is wrong with a text.
+type Error struct {
+	Reason Reason
+	Fields []Field
+}
+
+// Field is one mistake. Path is that of a value in the text, "" for the whole.
+type Field struct {
+	Path, Message string
+}
+
+// Reason sorts errors by what a caller has to do.
+type Reason int
+
+// NotJSON and TooLarge end the reading; a text that is only Invalid has been
+// read to its end.
+const (
+	Invalid  Reason = iota // JSON, but not of the wanted shape
+	NotJSON                // no JSON parser would take it
+	TooLarge               // a value is larger than its maxBytes tag allows
+)
+
+// Error implements error.
+func (e *Error) Error() string {
+	text := "invalid JSON"
+	for _, f := range e.Fields {
+		text += "; " + f.Path + " " + f.Message
+	}
+	return text
+}
+
+// Decoder decodes into a T, whose fields are known by their json tags. A field
+// without omitempty is required. Two tags more are heeded: maxItems on a slice
+// bounds its length, and maxBytes the text of each of its elements; both stop
+// the reading, so that a hostile text costs no memory.
+type Decoder[T any] struct {
+	shape    *shape
+	maxDepth int
+}
+
+// New makes the decoder of a type, which panics where a Go type has no JSON
+// shape: that is a mistake in the program.
+func New[T any](maxDepth int) *Decoder[T] {
+	if maxDepth > deepest {
+		panic("jsonguard: no decoder goes that deep")
+	}
+	return &Decoder[T]{shape: shapes{}.of(reflect.TypeFor[T]()), maxDepth: maxDepth}
+}
+
+// Decode reads the text into v. An error is an *Error.
+func (d *Decoder[T]) Decode(text []byte, v *T) error {
+	if err := d.scan(text, false); err != nil {
+		return err
+	}
+	if json.Unmarshal(text, v) == nil {
+		return nil
+	}
+	// A type that decodes itself has refused its value. Which one is looked for
+	// only now, because it means to decode each of them once more.
+	if err := d.scan(text, true); err != nil {
+		return err
+	}
+	return &Error{Fields: []Field{{Message: "does not decode"}}}
+}
+
+func (d *Decoder[T]) scan(text []byte, trial bool) error {
+	s := scanner{text: text, maxDepth: d.maxDepth, trial: trial}
+	if s.document(d.shape) && len(s.bad) == 0 {
+		return nil
+	}
+	return &Error{Reason: s.reason, Fields: s.bad}
+}
