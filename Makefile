@@ -27,8 +27,8 @@ test: ## All tests with the race detector, on a Postgres that it starts itself
 	$(PG) $(GO) test -race -timeout 10m ./...
 
 .PHONY: bench
-bench: ## Throughput and latency benchmarks on a Postgres of their own, default durability
-	$(GO) run ./internal/devpg/run --durable -- $(GO) test -run '^$$' -bench . -benchtime 2s ./kernel ./workers/... ./api ./db
+bench: build ## Throughput and lateness beside the limits of this machine; about 10 minutes (BENCH="--short" for two)
+	bin/minoots bench --json bench.json $(BENCH)
 
 .PHONY: lint
 lint: ## gofmt, go vet, golangci-lint

@@ -61,7 +61,8 @@ type Outcome struct {
 }
 
 // Delivery is one action of one firing, with all that its executor needs, so
-// that executing it reads nothing. It travels as a River job's arguments.
+// that executing it reads nothing. It travels as a River job's arguments, which
+// River writes twice: what is empty is left out.
 type Delivery struct {
 	TenantID     string        `json:"tenantId"`
 	Timer        DeliveryTimer `json:"timer"`
@@ -83,10 +84,10 @@ type Delivery struct {
 // DeliveryTimer is the part of a timer that receivers are told.
 type DeliveryTimer struct {
 	ID          ID                `json:"id"`
-	Name        string            `json:"name"`
-	RequestedBy string            `json:"requestedBy"`
-	Labels      map[string]string `json:"labels"`
-	Metadata    RawJSON           `json:"metadata"`
+	Name        string            `json:"name,omitempty"`
+	RequestedBy string            `json:"requestedBy,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Metadata    RawJSON           `json:"metadata,omitempty"`
 }
 
 // RawJSON is JSON passed through untouched; absent is null.

@@ -155,6 +155,8 @@ CREATE TABLE minoots.events_default PARTITION OF minoots.events DEFAULT;
 -- +goose StatementBegin
 -- ensure_partitions makes the weekly partitions of the history tables from the week of "at" to that
 -- many weeks on, and gives the number made. Any number of replicas may call it at once.
+--
+-- A firing is updated once, soon after it is written: the free space lets that stay on its page.
 CREATE FUNCTION minoots.ensure_partitions(at timestamptz, weeks integer) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -169,8 +171,9 @@ BEGIN
             monday := date_trunc('week', at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' + i * interval '7 days';
             child := parent || to_char(monday AT TIME ZONE 'UTC', '_YYYYMMDD');
             IF to_regclass('minoots.' || child) IS NULL THEN
-                EXECUTE format('CREATE TABLE minoots.%I PARTITION OF minoots.%I FOR VALUES FROM (%L) TO (%L)',
-                    child, parent, monday, monday + interval '7 days');
+                EXECUTE format('CREATE TABLE minoots.%I PARTITION OF minoots.%I FOR VALUES FROM (%L) TO (%L)
+                    WITH (fillfactor = %s)', child, parent, monday, monday + interval '7 days',
+                    CASE parent WHEN 'firings' THEN 60 ELSE 100 END);
                 made := made + 1;
             END IF;
         END LOOP;
