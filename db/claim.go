@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -51,6 +50,9 @@ type Fired struct {
 	Metadata     []byte
 	Bundle       minoots.Bundle
 	AgentBinding *minoots.AgentBinding
+	// Unreadable says why the definition does not decode, which only a row that
+	// was not written by MINOOTS can cause; nil for all others.
+	Unreadable error
 }
 
 // TimerClaim runs the fire transaction: it claims due timers, hands them to
@@ -72,7 +74,7 @@ func (d *DB) TimerClaim(ctx context.Context, req ClaimRequest, then func(Tx, []F
 	sent := time.Now()
 	results := conn.SendBatch(ctx, batch)
 	tx := results.Tx()
-	defer tx.Rollback(context.WithoutCancel(ctx)) // without effect after a commit
+	defer rollback(ctx, tx) // without effect after a commit
 	var clock time.Time
 	fired, err := readFired(results, &clock)
 	if err := firstError(err, results.Close()); err != nil {
@@ -86,6 +88,16 @@ func (d *DB) TimerClaim(ctx context.Context, req ClaimRequest, then func(Tx, []F
 		return nil, translate(err)
 	}
 	return fired, translate(tx.Commit(ctx))
+}
+
+// rollbackTimeout is how long a connection may take to say goodbye; one that has
+// stalled would take for ever. The pool closes a connection in a transaction.
+const rollbackTimeout = time.Second
+
+func rollback(ctx context.Context, tx Tx) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+	defer cancel()
+	_ = tx.Rollback(ctx)
 }
 
 func firstError(errs ...error) error {
@@ -116,7 +128,7 @@ func readFired(results pgx.BatchResults, clock *time.Time) ([]Fired, error) {
 			return nil, err
 		}
 		if err := f.decode(labels, bundle, binding); err != nil {
-			return nil, fmt.Errorf("decode timer %s: %w", f.ID, err)
+			f.Unreadable = &minoots.Error{Code: minoots.CodeInvalid, Message: "the timer's definition does not decode", Err: err}
 		}
 		all = append(all, f)
 	}

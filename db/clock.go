@@ -24,6 +24,9 @@ type Clock struct {
 // a bad quartz does, so that a fresh exact sample soon replaces an old one.
 const drift = 100e-6
 
+// resolution is that of Postgres: what it reads may be that much behind.
+const resolution = time.Microsecond
+
 // NewClock gives a clock that agrees with this machine's until it observes.
 func NewClock() *Clock { return &Clock{start: time.Now()} }
 
@@ -54,7 +57,7 @@ func (c *Clock) Observe(sent, received, at time.Time) {
 	elapsed := received.Sub(c.start)
 	c.err += time.Duration(float64(elapsed-c.at) * drift)
 	c.at = elapsed
-	contradicts := (offset - c.offset).Abs() > half+c.err
+	contradicts := (offset - c.offset).Abs() > half+c.err+resolution
 	if !c.known || contradicts || half <= c.err {
 		c.offset, c.err, c.known = offset, half, true
 	}

@@ -75,6 +75,8 @@ func Connect(ctx context.Context, cfg Config) (*DB, error) {
 		// A pooler may give each statement another server connection, on which
 		// a prepared statement is not known.
 		pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	} else {
+		steerPlans(pc.ConnConfig.RuntimeParams)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
@@ -82,6 +84,18 @@ func Connect(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	d := &DB{pool: pool, clock: cfg.Clock, pooler: pooler}
 	return d, d.MeasureClock(ctx)
+}
+
+// steerPlans keeps cached plans on the indexes. A statement that was planned while
+// its table was empty, which for River's is the normal state, is cached as a
+// sequential scan, and a storm then meets that plan (measured: fetching 200 of
+// 20,000 jobs took 4.2 s against 8 to 21 ms). Every statement of ours has its
+// index. jit would answer the penalty that this puts on small tables' plans with
+// a compilation of 100 ms. A pooler takes no such parameters, and needs none:
+// through it each execution is planned anew.
+func steerPlans(params map[string]string) {
+	params["enable_seqscan"] = "off"
+	params["jit"] = "off"
 }
 
 // probe connects once, patiently, and tells whether a pooler answered: it
@@ -125,6 +139,10 @@ func (d *DB) Clock() *Clock { return d.clock }
 
 // Close closes the pool when its connections are back.
 func (d *DB) Close() { d.pool.Close() }
+
+// Reset makes the pool use new connections. Where one has died, its neighbours
+// have mostly died too, and each would be found out by the failure of a statement.
+func (d *DB) Reset() { d.pool.Reset() }
 
 // Ping asks Postgres for an answer.
 func (d *DB) Ping(ctx context.Context) error { return translate(d.pool.Ping(ctx)) }

@@ -54,6 +54,8 @@ func translatePg(pg *pgconn.PgError) error {
 		return &minoots.Error{Code: minoots.CodeNotFound, Message: "what it refers to does not exist", Err: pg}
 	case pg.Code == "22021", pg.Code == "22P05":
 		return &minoots.Error{Code: minoots.CodeInvalid, Message: "a text contains a character that cannot be stored, such as NUL", Err: pg}
+	case class == "22": // a value that the column's type does not take, such as a number out of range
+		return &minoots.Error{Code: minoots.CodeInvalid, Message: "a value cannot be stored", Err: pg}
 	case class == "08", class == "53", class == "57", class == "58",
 		pg.Code == "40001", pg.Code == "40P01", pg.Code == "55P03", pg.Code == "25006":
 		// connections, resources (a full disk), operator intervention, system

@@ -4,10 +4,12 @@ import (
 	"context"
 	"database/sql"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -115,7 +117,12 @@ var migrationLatestSQL string
 // an old replica lives through a deploy.
 func (d *DB) MigrationsPending(ctx context.Context) (bool, error) {
 	var latest int64
-	if err := d.pool.QueryRow(ctx, migrationLatestSQL).Scan(&latest); err != nil {
+	err := d.pool.QueryRow(ctx, migrationLatestSQL).Scan(&latest)
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "42P01" { // no such table: nothing was ever applied
+		return true, nil
+	}
+	if err != nil {
 		return true, translate(err)
 	}
 	return latest < LatestMigration(), nil
@@ -140,7 +147,9 @@ func newProvider(sqlDB *sql.DB, d *DB) (*goose.Provider, error) {
 		goose.WithGoMigrations(riverMigration(d.pool)),
 	}
 	if d.pooler {
-		locker, err := lock.NewPostgresTableLocker()
+		// Its lease outlives a dead holder by half a minute.
+		locker, err := lock.NewPostgresTableLocker(
+			lock.WithTableName("minoots.schema_lock"), lock.WithTableLockID(lockID), lock.WithTableLockTimeout(time.Second, 300))
 		if err != nil {
 			return nil, fmt.Errorf("make table locker: %w", err)
 		}

@@ -49,11 +49,17 @@ func (d *DB) OutcomeRecord(
 	return live, err
 }
 
+// jobAttempt tells a zombie's outcome from the current one of the same job.
+type jobAttempt struct {
+	id      int64
+	attempt int
+}
+
 func recordOutcomes(ctx context.Context, q querier, replica string, group []OutcomeRecord) ([]bool, []minoots.Delivery, error) {
-	index := make(map[int64]int, len(group))
+	index := make(map[jobAttempt]int, len(group))
 	cols := &outcomeColumns{}
 	for i := range group {
-		index[group[i].JobID] = i
+		index[jobAttempt{group[i].JobID, group[i].Attempt}] = i
 		cols.add(&group[i])
 	}
 	rows, err := q.Query(ctx, outcomeRecordSQL, append(cols.args(), replica)...)
@@ -65,10 +71,10 @@ func recordOutcomes(ctx context.Context, q querier, replica string, group []Outc
 	started := map[string]bool{}
 	var next []minoots.Delivery
 	for rows.Next() {
-		var job int64
+		var job jobAttempt
 		var from, to *int
 		var bundle []byte
-		if err := rows.Scan(&job, &from, &to, &bundle); err != nil {
+		if err := rows.Scan(&job.id, &job.attempt, &from, &to, &bundle); err != nil {
 			return nil, nil, err
 		}
 		i := index[job]

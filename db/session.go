@@ -89,14 +89,13 @@ func (s *Session) once(ctx context.Context) error {
 		defer cancel()
 		_ = conn.Close(ctx) // it may be dead already
 	}()
-	seat := maxSeats
+	seat, told := maxSeats, NoSeat
 	for {
-		lower, err := takeSeat(ctx, conn, seat)
-		if err != nil {
+		if seat, err = takeSeat(ctx, conn, seat); err != nil {
 			return err
 		}
-		if lower != seat {
-			seat = lower
+		if seat != told {
+			told = seat
 			s.OnChange(seat)
 		}
 		if err := s.listen(ctx, conn, seat); err != nil {

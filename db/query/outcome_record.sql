@@ -1,5 +1,11 @@
--- Records a group of outcomes: completes the River jobs, writes the attempts, counts the firings on,
--- settles those whose last action ended, and with them their timers.
+-- Records a group of outcomes: ends the River jobs, writes the attempts, counts the firings on, settles
+-- those whose last action ended, and with them their timers.
+--
+-- A job that is done is deleted, not marked: that writes an eighth of the WAL (docs/adr/0006-outcomes.md)
+-- and keeps River's table as small as what is under way. What it did stands in attempts.
+--
+-- state is compared as text so that the planner takes the primary key: it expects next to no running
+-- jobs, and would read all of them through the index on state.
 --
 -- The fence is the job: only the attempt that River has running may record, so a zombie, or a second
 -- try after a commit whose outcome was unknown, changes nothing and is told so. A failed attempt that
@@ -22,17 +28,17 @@ WITH given AS MATERIALIZED (
     )
 ),
 done AS (
-    UPDATE river.river_job j
-    SET state = (CASE WHEN g.ok THEN 'completed' ELSE 'discarded' END)::river.river_job_state, finalized_at = now()
-    FROM given g
-    WHERE g.final AND j.id = g.job_id AND j.attempt = g.attempt AND j.state = 'running'
-    RETURNING j.id
+    DELETE FROM river.river_job j
+    USING given g
+    WHERE g.final AND j.id = g.job_id AND j.attempt = g.attempt AND j.state::text = 'running'
+    RETURNING j.id, j.attempt
 ),
 live AS MATERIALIZED (
-    SELECT given.* FROM given JOIN done ON done.id = given.job_id
+    SELECT given.* FROM given JOIN done ON done.id = given.job_id AND done.attempt = given.attempt
+    WHERE given.final
     UNION ALL
     SELECT g.* FROM given g
-    JOIN river.river_job j ON j.id = g.job_id AND j.attempt = g.attempt AND j.state = 'running'
+    JOIN river.river_job j ON j.id = g.job_id AND j.attempt = g.attempt AND j.state::text = 'running'
     WHERE NOT g.final
 ),
 tried AS (
@@ -42,6 +48,7 @@ tried AS (
         CASE WHEN ok THEN 'succeeded' WHEN final THEN 'failed' ELSE 'retrying' END, $18, error_class, error, response
     FROM live
     ON CONFLICT DO NOTHING
+    RETURNING timer_id, occurrence, tenant_id, action_id, attempt, status
 ),
 progress AS MATERIALIZED (
     SELECT timer_id, occurrence, due_at, bool_or(recurring) AS recurring, count(*)::smallint AS ended,
@@ -78,13 +85,13 @@ timers AS (
 ),
 logged AS (
     INSERT INTO minoots.events (timer_id, occurrence, tenant_id, type, data)
-    SELECT timer_id, occurrence, tenant_id, CASE WHEN ok THEN 'action.succeeded' ELSE 'action.failed' END,
-        json_build_object('actionId', action_id, 'attempt', attempt, 'final', final)
-    FROM live
+    SELECT timer_id, occurrence, tenant_id, CASE status WHEN 'succeeded' THEN 'action.succeeded' ELSE 'action.failed' END,
+        json_build_object('actionId', action_id, 'attempt', attempt, 'final', status <> 'retrying')
+    FROM tried
     UNION ALL
     SELECT timer_id, occurrence, tenant_id, 'timer.' || status, NULL FROM firings WHERE status <> 'running'
 )
-SELECT live.job_id, f.next_from, least(f.next_to, f.actions) AS next_to, f.bundle
+SELECT live.job_id, live.attempt, f.next_from, least(f.next_to, f.actions) AS next_to, f.bundle
 FROM live
 LEFT JOIN firings f ON live.final AND f.timer_id = live.timer_id AND f.occurrence = live.occurrence
     AND f.next_from < f.actions AND f.status = 'running';

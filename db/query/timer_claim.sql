@@ -37,7 +37,7 @@ firings AS (
     INSERT INTO minoots.firings (timer_id, due_at, fired_at, settled_at, occurrence, actions, started,
         tenant_id, status, bundle)
     SELECT id, due_at, fired_at, CASE WHEN actions = 0 THEN fired_at END, occurrence, actions,
-        CASE WHEN actions < 2 THEN actions ELSE least(actions, (bundle ->> 'concurrency')::smallint) END,
+        CASE WHEN actions < 2 THEN actions ELSE least(actions, coalesce((bundle ->> 'concurrency')::smallint, 1)) END,
         tenant_id, CASE WHEN actions = 0 THEN 'settled' ELSE 'running' END,
         CASE WHEN actions < 2 THEN NULL ELSE bundle END
     FROM fired

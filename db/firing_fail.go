@@ -1,0 +1,27 @@
+package db
+
+import (
+	"context"
+	_ "embed"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/minoots/minoots"
+)
+
+//go:embed query/firing_fail.sql
+var firingFailSQL string
+
+// FiringFail fails a running firing and its timer, in a transaction that has
+// made or locked both: what becomes of a timer of whose actions no jobs can be
+// made.
+func FiringFail(ctx context.Context, tx Tx, timer minoots.ID, occurrence int, dueAt time.Time, reason string) error {
+	_, err := tx.Exec(ctx, firingFailSQL, timer, occurrence, dueAt, reason)
+	return translate(err)
+}
+
+// InSavepoint runs fn in a part of tx: what fn fails at leaves tx as it was before.
+func InSavepoint(ctx context.Context, tx Tx, fn func(Tx) error) error {
+	return translate(pgx.BeginFunc(ctx, tx, fn))
+}
