@@ -2,29 +2,79 @@ package kernel
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 )
 
-// maxHeap bounds the instants that a kernel remembers: at 16 bytes each, and a
-// map entry beside, about 3 MB. What does not fit is found by the next refresh.
+// maxHeap bounds the instants that a kernel remembers: at 8 bytes each, and a
+// map entry beside, about 3 MB.
 const maxHeap = 50_000
 
-// instants is a bounded min-heap of due instants, each once, to the microsecond.
+// instants is a bounded set of due instants, the earliest first, each once, to
+// the microsecond.
 type instants struct {
 	order microHeap
 	known map[int64]struct{}
+	limit int
 }
 
-func newInstants() *instants { return &instants{known: map[int64]struct{}{}} }
+func newInstants(limit int) *instants {
+	return &instants{known: map[int64]struct{}{}, limit: limit}
+}
 
-// add remembers an instant; a full heap forgets it.
-func (h *instants) add(at time.Time) {
+// add remembers an instant. A full heap forgets its later half to make room, and
+// gives the first instant that it may not know any more; else the zero time.
+func (h *instants) add(at time.Time) (forgotten time.Time) {
 	micros := at.UnixMicro()
-	if _, ok := h.known[micros]; ok || len(h.order) >= maxHeap {
-		return
+	if _, ok := h.known[micros]; ok {
+		return time.Time{}
+	}
+	if len(h.order) >= h.limit {
+		forgotten = h.halve()
+		if !at.Before(forgotten) {
+			return forgotten
+		}
 	}
 	h.known[micros] = struct{}{}
 	heap.Push(&h.order, micros)
+	return forgotten
+}
+
+// halve forgets the later half and gives the first instant of it. A sorted slice
+// is a heap. Its cost, 5 ms for a full heap, comes once in 25,000 adds.
+func (h *instants) halve() time.Time {
+	slices.Sort(h.order)
+	keep := len(h.order) / 2
+	first := h.order[keep]
+	for _, micros := range h.order[keep:] {
+		delete(h.known, micros)
+	}
+	h.order = h.order[:keep]
+	return time.UnixMicro(first)
+}
+
+// renew replaces what lies after an instant by a window, which is sorted. Of one
+// that does not fit it gives the first instant that was left out.
+func (h *instants) renew(after time.Time, window []time.Time) (forgotten time.Time) {
+	slices.Sort(h.order)
+	keep, _ := slices.BinarySearch(h.order, after.UnixMicro()+1)
+	h.order = h.order[:keep]
+	clear(h.known)
+	for _, micros := range h.order {
+		h.known[micros] = struct{}{}
+	}
+	for _, at := range window {
+		micros := at.UnixMicro()
+		if _, ok := h.known[micros]; ok {
+			continue
+		}
+		if len(h.order) >= h.limit {
+			return at
+		}
+		h.known[micros] = struct{}{}
+		h.order = append(h.order, micros)
+	}
+	return time.Time{}
 }
 
 // first gives the earliest instant.

@@ -4,78 +4,24 @@
 // in Postgres, and any number of kernels may run.
 //
 // Read in this order: kernel.go (the loop), pacer.go (when to wake), fire.go
-// (the fire transaction), lowwater.go (where claims begin to look).
+// (the fire transaction), lowwater.go (where claims begin to look), inbox.go
+// (what the direct connection tells).
 package kernel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
 )
-
-// Enqueuer inserts the jobs of deliveries inside the fire transaction.
-type Enqueuer interface {
-	Enqueue(ctx context.Context, tx db.Tx, deliveries []minoots.Delivery) error
-}
-
-// Config says how a kernel works.
-type Config struct {
-	DB       *db.DB
-	Enqueuer Enqueuer
-	// ListenURL is a direct connection for LISTEN and the seat. Empty: poll only.
-	ListenURL string
-	// Replica names this process in connections and logs.
-	Replica string
-	// PollInterval is the time between two looks for timers that no hint told
-	// of: the lateness of a lost notification. Defaults to 1 s, or to 250 ms
-	// without a ListenURL. Polls have a jitter of a tenth.
-	PollInterval time.Duration
-	// SweepInterval is the time between two looks without the low-water bound.
-	// Defaults to 10 s.
-	SweepInterval time.Duration
-	// Batch is how many timers a fire transaction claims. Defaults to 500.
-	Batch int
-	// Streams is how many fire transactions may run at once in a storm.
-	// Defaults to 2.
-	Streams int
-
-	Registerer prometheus.Registerer
-	Log        *slog.Logger
-}
-
-func (c Config) withDefaults() Config {
-	if c.PollInterval == 0 {
-		c.PollInterval = time.Second
-		if c.ListenURL == "" {
-			c.PollInterval = 250 * time.Millisecond
-		}
-	}
-	if c.SweepInterval == 0 {
-		c.SweepInterval = 10 * time.Second
-	}
-	if c.Batch == 0 {
-		c.Batch = 500
-	}
-	if c.Streams == 0 {
-		c.Streams = 2
-	}
-	if c.Log == nil {
-		c.Log = slog.Default()
-	}
-	if c.Registerer == nil {
-		c.Registerer = prometheus.NewRegistry()
-	}
-	return c
-}
 
 // Kernel is one replica's kernel.
 type Kernel struct {
@@ -87,29 +33,23 @@ type Kernel struct {
 
 	pace     *pacer
 	low      lowWater
-	hints    chan hint
-	seats    chan int
-	lastSeat atomic.Int64
-	lastRun  atomic.Int64 // microseconds since 1970 of the last successful look
+	in       *inbox
+	seat     atomic.Int64
+	lastStep atomic.Int64 // microseconds since 1970 of the last that succeeded
 }
 
 // Status is what readiness tells of a kernel.
 type Status struct {
 	Listening bool      `json:"listening"`
-	Seat      int       `json:"seat"` // -1 without a direct connection
-	LastLook  time.Time `json:"lastLook"`
-}
-
-type hint struct {
-	instants []time.Time
-	more     bool
+	Seat      int       `json:"seat"`     // -1 without a direct connection
+	LastLook  time.Time `json:"lastLook"` // zero before the first
 }
 
 // New makes a kernel; Run runs it.
 func New(cfg Config) (*Kernel, error) {
 	cfg = cfg.withDefaults()
 	if cfg.DB == nil || cfg.Enqueuer == nil {
-		return nil, fmt.Errorf("kernel: DB and Enqueuer are required")
+		return nil, errors.New("kernel: DB and Enqueuer are required")
 	}
 	m, err := newMetrics(cfg.Registerer, cfg.DB.Clock())
 	if err != nil {
@@ -117,21 +57,25 @@ func New(cfg Config) (*Kernel, error) {
 	}
 	k := &Kernel{
 		cfg: cfg, db: cfg.DB, clock: cfg.DB.Clock(), log: cfg.Log.With("part", "kernel"), metrics: m,
-		pace:  newPacer(cfg.DB.Clock(), cfg.PollInterval, cfg.SweepInterval),
-		hints: make(chan hint, 64), seats: make(chan int, 8),
+		pace: newPacer(cfg.DB.Clock(), cfg.PollInterval, cfg.SweepInterval), in: newInbox(),
 	}
-	k.lastSeat.Store(db.NoSeat)
+	k.seat.Store(db.NoSeat)
 	return k, nil
 }
 
 // Status tells how the kernel fares.
 func (k *Kernel) Status() Status {
-	seat := int(k.lastSeat.Load())
-	return Status{Listening: seat != db.NoSeat, Seat: seat, LastLook: time.UnixMicro(k.lastRun.Load())}
+	s := Status{Seat: int(k.seat.Load())}
+	s.Listening = s.Seat != db.NoSeat
+	if at := k.lastStep.Load(); at != 0 {
+		s.LastLook = time.UnixMicro(at)
+	}
+	return s
 }
 
-// Run fires timers until ctx is done. A fire transaction under way is finished
-// first. It returns an error only for a fault that waiting does not mend.
+// Run fires timers until ctx is done, and returns when it has finished the fire
+// transaction under way, within two seconds. It returns no error: whatever goes
+// wrong is logged and tried again, because the timers are still there.
 func (k *Kernel) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return k.loop(ctx) })
@@ -145,100 +89,88 @@ func (k *Kernel) Run(ctx context.Context) error {
 // attend runs the direct connection and hands on what it hears.
 func (k *Kernel) attend(ctx context.Context) error {
 	s := &db.Session{
-		URL: k.cfg.ListenURL, Name: k.cfg.Replica, Log: k.log,
-		OnDue: func(instants []time.Time, more bool) {
-			select {
-			case k.hints <- hint{instants, more}:
-			default: // the loop is behind; its next look finds them
-			}
-		},
-		OnChange: func(seat int) {
-			k.lastSeat.Store(int64(seat))
-			k.metrics.sit(seat)
-			select {
-			case k.seats <- seat:
-			case <-ctx.Done():
-			}
-		},
+		URL: k.cfg.ListenURL, Name: k.cfg.Replica, Log: k.log, OnDue: k.in.due, OnChange: k.sit,
 	}
-	err := s.Run(ctx)
-	if err != nil {
+	if err := s.Run(ctx); err != nil {
 		// Not fatal: a kernel without a direct connection polls.
 		k.log.Warn("no direct connection: polling only", "error", err)
-		select {
-		case k.seats <- db.NoSeat:
-		case <-ctx.Done():
-		}
+		k.sit(db.NoSeat)
 	}
 	return nil
 }
 
-// loop is the kernel's heart: sleep until the pacer's next step, take it.
-// Errors of a step are logged and the step is tried again: the rows are still
-// there.
+// sit notes the seat and tells the loop.
+func (k *Kernel) sit(seat int) {
+	k.metrics.sit(seat)
+	if was := k.seat.Swap(int64(seat)); was != int64(seat) {
+		k.log.Info("kernel seat", "seat", seat, "before", was)
+		k.in.sit(seat)
+	}
+}
+
+// loop is the kernel's heart: sleep until the pacer's next step, take it. A step
+// that fails is logged and taken again, after a pause.
 func (k *Kernel) loop(ctx context.Context) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	failures := 0
-	for {
+	alarm := time.NewTimer(0)
+	defer alarm.Stop()
+	failures, resume := 0, time.Time{}
+	for ctx.Err() == nil {
 		step, wait := k.pace.next()
-		if failures > 0 {
-			wait = max(wait, backoff(failures))
-		}
-		timer.Reset(wait)
+		alarm.Reset(max(wait, time.Until(resume)))
 		select {
 		case <-ctx.Done():
 			return nil
-		case h := <-k.hints:
-			k.take(h)
+		case <-k.in.filled:
+			k.learn(k.in.take())
 			continue
-		case seat := <-k.seats:
-			k.log.Info("seat taken", "seat", seat)
-			k.pace.setSeat(seat)
-			continue
-		case <-timer.C:
+		case <-alarm.C:
 		}
 		err := k.run(ctx, step)
 		switch {
 		case err == nil:
 			failures = 0
-			k.lastRun.Store(time.Now().UnixMicro())
-		case ctx.Err() != nil:
-			return nil
+			k.lastStep.Store(time.Now().UnixMicro())
+		case ctx.Err() != nil: // cut by it
 		default:
 			failures++
+			resume = time.Now().Add(backoff(failures))
+			k.pace.failed(step)
+			if minoots.ErrorCode(err) == minoots.CodeUnavailable {
+				k.db.Reset() // else each dead connection of the pool costs a failure
+			}
 			k.metrics.errors.WithLabelValues(step.String()).Inc()
 			k.log.Warn("kernel step failed; trying again", "step", step.String(), "error", err, "failures", failures)
 		}
 	}
+	return nil
 }
 
 // backoff grows from 50 ms to 1 s: a Postgres that comes back finds its due
 // timers fired within the second.
 func backoff(failures int) time.Duration {
-	pause := min(50*time.Millisecond<<min(failures, 5), time.Second)
+	pause := min(25*time.Millisecond<<min(failures, 6), time.Second)
 	return pause/2 + rand.N(pause/2)
 }
 
-// take learns from a notification.
-func (k *Kernel) take(h hint) {
-	for _, at := range h.instants {
+// learn takes in what the direct connection told.
+func (k *Kernel) learn(n news) {
+	if n.moved {
+		k.pace.setSeat(n.seat)
+	}
+	for _, at := range n.instants {
 		k.pace.add(at)
 		k.low.lowerTo(at)
 	}
-	if h.more {
+	if n.more {
 		k.pace.refreshSoon()
 	}
 }
 
 // run takes one step.
 func (k *Kernel) run(ctx context.Context, s step) error {
-	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
-	defer cancel()
 	switch s {
 	case stepFire:
-		k.pace.fired()
-		return k.drain(ctx, k.low.forClaim())
+		return k.fireDue(ctx)
 	case stepBackup:
 		return k.look(ctx, k.low.forClaim())
 	case stepPoll:
@@ -252,37 +184,65 @@ func (k *Kernel) run(ctx context.Context, s step) error {
 	}
 }
 
-// stepTimeout is the deadline of one step. It bounds how long a connection that
-// stalls without closing can hold the loop.
-const stepTimeout = 10 * time.Second
+// fireDue claims because an instant has come. If that finds nothing, the timer
+// was cancelled, or another has it, or the clock's estimate woke us too early:
+// a look tells, and sets the clock.
+func (k *Kernel) fireDue(ctx context.Context) error {
+	k.pace.fires()
+	until, err := k.drain(ctx, k.low.forClaim())
+	if err != nil {
+		return err
+	}
+	if until.IsZero() {
+		return k.look(ctx, k.low.forClaim())
+	}
+	k.pace.fired(until)
+	return nil
+}
 
 // look asks what waits first, and fires if that is due: one cheap statement
 // where there is mostly nothing to do.
 func (k *Kernel) look(ctx context.Context, low time.Time) error {
-	next, now, err := k.db.TimerNext(ctx, low)
+	step, cancel := context.WithTimeout(ctx, k.cfg.StepTimeout)
+	defer cancel()
+	next, now, err := k.db.TimerNext(step, low)
 	if err != nil {
 		return fmt.Errorf("look for due timers: %w", err)
 	}
 	k.pace.looked(now)
-	switch {
-	case next.IsZero():
-	case next.After(now):
-		k.pace.add(next)
-	default:
+	if !next.IsZero() && !next.After(now) {
 		k.metrics.found.Inc()
-		return k.drain(ctx, next)
+		_, err = k.drain(ctx, next)
+		return err
+	}
+	k.low.raiseTo(now)
+	if !next.IsZero() {
+		k.pace.add(next)
 	}
 	return nil
 }
 
 // refresh reads the window of what comes next into the heap.
 func (k *Kernel) refresh(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, k.cfg.StepTimeout)
+	defer cancel()
 	now := k.clock.Now()
-	instants, err := k.db.TimerUpcoming(ctx, now, now.Add(db.LookAhead+refreshEvery), maxHeap)
+	window, err := k.db.TimerUpcoming(ctx, now, now.Add(db.LookAhead+refreshEvery), maxHeap)
 	if err != nil {
 		return fmt.Errorf("read upcoming timers: %w", err)
 	}
-	k.pace.refreshed(instants)
+	k.pace.refreshed(now, window)
 	k.metrics.heap.Set(float64(k.pace.len()))
 	return nil
+}
+
+// finishTimeout is how long a fire transaction under way may go on after Run's
+// ctx is done: cut, all of it would be done again by another.
+const finishTimeout = 2 * time.Second
+
+// finishing gives the context of a fire transaction.
+func (k *Kernel) finishing(ctx context.Context) (context.Context, context.CancelFunc) {
+	step, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.cfg.StepTimeout)
+	forget := context.AfterFunc(ctx, func() { time.AfterFunc(finishTimeout, cancel) })
+	return step, func() { forget(); cancel() }
 }

@@ -17,6 +17,7 @@ type metrics struct {
 	batch        prometheus.Histogram
 	fired        prometheus.Counter
 	found        prometheus.Counter
+	refused      prometheus.Counter
 	errors       *prometheus.CounterVec
 	backlog      prometheus.Gauge
 	oldest       prometheus.Gauge
@@ -48,6 +49,9 @@ func newMetrics(reg prometheus.Registerer, clock *db.Clock) (*metrics, error) {
 		found: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "minoots_overdue_found_total", Help: "Looks (polls, sweeps, back-ups) that found something due and unclaimed.",
 		}),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "minoots_timers_refused_total", Help: "Timers failed at their fire, because no jobs could be made of their actions.",
+		}),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "minoots_kernel_errors_total", Help: "Kernel steps that failed and were tried again, by step.",
 		}, []string{"step"}),
@@ -68,12 +72,18 @@ func newMetrics(reg prometheus.Registerer, clock *db.Clock) (*metrics, error) {
 		}),
 	}
 	m.sit(db.NoSeat)
+	for s := range steps { // at 0 from the start, so that the first error is a rise
+		m.errors.WithLabelValues(s.String())
+	}
+	m.errors.WithLabelValues(upkeepStep)
+	m.claims.WithLabelValues("fired")
+	m.claims.WithLabelValues("empty")
 	skew := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "minoots_clock_skew_seconds", Help: "The database's clock minus this machine's.",
 	}, func() float64 { return clock.Skew().Seconds() })
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.lateness, m.claims, m.claimSeconds, m.batch, m.fired, m.found, m.errors, m.backlog, m.oldest, m.heap, m.seat,
+		m.lateness, m.claims, m.claimSeconds, m.batch, m.fired, m.found, m.refused, m.errors, m.backlog, m.oldest, m.heap, m.seat,
 		m.listening, skew,
 	} {
 		errs = append(errs, reg.Register(c))

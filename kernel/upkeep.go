@@ -11,6 +11,7 @@ const (
 	upkeepEvery  = time.Hour        // partitions and old idempotency keys
 	backlogEvery = 15 * time.Second // the backlog gauges
 	backlogBound = 100_000          // past it the gauge says "at least"
+	upkeepStep   = "upkeep"         // in the count of errors
 )
 
 // upkeep makes partitions ahead of time, forgets idempotency keys that are past
@@ -36,7 +37,7 @@ func (k *Kernel) upkeep(ctx context.Context) error {
 			err = k.measureBacklog(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
-			k.metrics.errors.WithLabelValues("upkeep").Inc()
+			k.metrics.errors.WithLabelValues(upkeepStep).Inc()
 			k.log.Warn("upkeep failed; trying again later", "error", err)
 		}
 	}
@@ -52,11 +53,23 @@ func (k *Kernel) doChores(ctx context.Context) error {
 	if made > 0 {
 		k.log.Info("partitions made", "partitions", made)
 	}
-	forgotten, err := k.db.IdempotencyForget(ctx, db.IdempotencyKept)
-	if forgotten > 0 {
-		k.log.Info("idempotency keys forgotten", "keys", forgotten)
+	return k.forgetKeys(ctx)
+}
+
+// forgetKeys goes on until no old key is left: what was created in an hour may
+// be more than one statement removes.
+func (k *Kernel) forgetKeys(ctx context.Context) error {
+	all := int64(0)
+	for {
+		forgotten, err := k.db.IdempotencyForget(ctx, db.IdempotencyKept)
+		all += forgotten
+		if err != nil || forgotten == 0 {
+			if all > 0 {
+				k.log.Info("idempotency keys forgotten", "keys", all)
+			}
+			return err
+		}
 	}
-	return err
 }
 
 func (k *Kernel) measureBacklog(ctx context.Context) error {

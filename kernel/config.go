@@ -1,0 +1,73 @@
+package kernel
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/db"
+)
+
+// Enqueuer inserts the jobs of deliveries inside the fire transaction.
+type Enqueuer interface {
+	Enqueue(ctx context.Context, tx db.Tx, deliveries []minoots.Delivery) error
+}
+
+// Config says how a kernel works.
+type Config struct {
+	DB       *db.DB
+	Enqueuer Enqueuer
+	// ListenURL is a direct connection for LISTEN and the seat. Empty: poll only.
+	ListenURL string
+	// Replica names this process in connections and logs.
+	Replica string
+	// PollInterval is the time between two looks for timers that no hint told
+	// of: the lateness of a lost notification. Defaults to 1 s, or to 250 ms
+	// without a ListenURL. Polls have a jitter of a tenth.
+	PollInterval time.Duration
+	// SweepInterval is the time between two looks without the low-water bound.
+	// Defaults to 10 s.
+	SweepInterval time.Duration
+	// Batch is how many timers a fire transaction claims. Defaults to 500.
+	Batch int
+	// Streams is how many fire transactions may run at once in a storm.
+	// Defaults to 2.
+	Streams int
+	// StepTimeout bounds one statement or fire transaction: how long a
+	// connection that stalls without closing can hold the loop. Defaults to 10 s.
+	StepTimeout time.Duration
+
+	Registerer prometheus.Registerer
+	Log        *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.PollInterval == 0 {
+		c.PollInterval = time.Second
+		if c.ListenURL == "" {
+			c.PollInterval = 250 * time.Millisecond
+		}
+	}
+	if c.SweepInterval == 0 {
+		c.SweepInterval = 10 * time.Second
+	}
+	if c.Batch == 0 {
+		c.Batch = 500
+	}
+	if c.Streams == 0 {
+		c.Streams = 2
+	}
+	if c.StepTimeout == 0 {
+		c.StepTimeout = 10 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Registerer == nil {
+		c.Registerer = prometheus.NewRegistry()
+	}
+	return c
+}

@@ -1,0 +1,198 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/db"
+)
+
+const (
+	// recorderStreams is how many groups are committed at once: while one waits
+	// for its commit, the next gathers.
+	recorderStreams = 2
+	// groupMost bounds a group.
+	groupMost = 500
+	// recordTimeout is the deadline of one group's commit.
+	recordTimeout = 10 * time.Second
+)
+
+type enqueueFunc func(context.Context, db.Tx, []minoots.Delivery) error
+
+// recorder commits outcomes in groups. A worker hands its outcome over and waits
+// for the commit; whatever gathered while the last group was being committed is
+// the next group, so that groups grow with the load and an idle service commits
+// at once.
+type recorder struct {
+	db      *db.DB
+	replica string
+	enqueue enqueueFunc
+	metrics *metrics
+	log     *slog.Logger
+	in      chan *pending
+	close   func()        // no more outcomes are to be expected
+	closing chan struct{} // closed by close
+	ended   chan struct{} // closed when the last is committed
+}
+
+// pending is an outcome and where to tell what became of it.
+type pending struct {
+	record db.OutcomeRecord
+	done   chan verdict
+}
+
+type verdict struct {
+	live bool
+	err  error
+}
+
+func newRecorder(d *db.DB, replica string, enqueue enqueueFunc, m *metrics, log *slog.Logger) *recorder {
+	r := &recorder{
+		db: d, replica: replica, enqueue: enqueue, metrics: m, log: log,
+		in: make(chan *pending, 2*groupMost), closing: make(chan struct{}), ended: make(chan struct{}),
+	}
+	r.close = sync.OnceFunc(func() { close(r.closing) })
+	return r
+}
+
+// errClosed is given to a worker that outlived its cut.
+var errClosed = errors.New("recorder is closed")
+
+// record waits until the outcome is committed, and tells whether it counted. It
+// takes no context: the delivery was made, so its outcome is to be kept whatever
+// becomes of the worker.
+func (r *recorder) record(rec db.OutcomeRecord) (live bool, err error) {
+	p := &pending{record: rec, done: make(chan verdict, 1)}
+	select {
+	case r.in <- p:
+	case <-r.closing:
+		return false, errClosed
+	}
+	select {
+	case v := <-p.done:
+		return v.live, v.err
+	case <-r.ended:
+	}
+	select {
+	case v := <-p.done: // it was among the last
+		return v.live, v.err
+	default:
+		return false, errClosed
+	}
+}
+
+// run commits until close is called and all is committed, or ctx is done.
+func (r *recorder) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for range recorderStreams {
+		wg.Go(func() {
+			for group := r.gather(); group != nil; group = r.gather() {
+				r.commit(ctx, group)
+			}
+		})
+	}
+	wg.Wait()
+	close(r.ended)
+}
+
+// gather waits for an outcome and takes what else is there; nil at the end.
+func (r *recorder) gather() []*pending {
+	var group []*pending
+	select {
+	case p := <-r.in:
+		group = append(group, p)
+	case <-r.closing:
+	}
+	for len(group) < groupMost {
+		select {
+		case p := <-r.in:
+			group = append(group, p)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// commit records a group and tells the workers. One outcome that Postgres
+// refuses must not take the others with it: the group is halved until it stands
+// alone, and is then recorded without what may be the matter.
+func (r *recorder) commit(ctx context.Context, group []*pending) {
+	live, err := r.persist(ctx, group, r.enqueue)
+	if err != nil && ctx.Err() == nil {
+		if half := len(group) / 2; half > 0 {
+			r.commit(ctx, group[:half])
+			r.commit(ctx, group[half:])
+			return
+		}
+		r.log.Error("an outcome could not be recorded as it is", "webhook_id", group[0].record.Delivery.WebhookID(), "error", err)
+		group[0].record.Outcome = bare(group[0].record.Outcome)
+		live, err = r.persist(ctx, group, r.enqueueOrFail)
+	}
+	if err != nil {
+		r.metrics.recordErrors.Inc()
+		r.log.Error("outcomes not recorded; their actions will be repeated", "outcomes", len(group), "error", err)
+	}
+	for i, p := range group {
+		p.done <- verdict{live: err == nil && live[i], err: err}
+	}
+}
+
+// persist commits a group, trying again while Postgres is away: recording twice
+// is harmless, so a commit whose outcome is unknown is simply done again.
+func (r *recorder) persist(ctx context.Context, group []*pending, enqueue enqueueFunc) ([]bool, error) {
+	records := make([]db.OutcomeRecord, len(group))
+	for i, p := range group {
+		records[i] = p.record
+	}
+	began := time.Now()
+	for failures := 0; ; failures++ {
+		live, err := r.try(ctx, records, enqueue)
+		if err == nil {
+			r.metrics.recorded(len(group), time.Since(began))
+		}
+		if err == nil || ctx.Err() != nil || minoots.ErrorCode(err) != minoots.CodeUnavailable {
+			return live, err
+		}
+		r.metrics.recordRetries.Inc()
+		r.log.Warn("outcomes not recorded yet; trying again", "outcomes", len(group), "error", err)
+		r.db.Reset() // the pool's other connections are probably dead too
+		pause := min(50*time.Millisecond<<min(failures, 5), time.Second)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause/2 + rand.N(pause/2)):
+		}
+	}
+}
+
+func (r *recorder) try(ctx context.Context, records []db.OutcomeRecord, enqueue enqueueFunc) ([]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	return r.db.OutcomeRecord(ctx, r.replica, records, enqueue)
+}
+
+// bare is an outcome without the texts that came from outside.
+func bare(o minoots.Outcome) minoots.Outcome {
+	o.Response = nil
+	if o.Error != "" {
+		o.Error = "the error's text could not be stored"
+	}
+	return o
+}
+
+// enqueueOrFail enqueues the next actions of a firing, or fails the firing if no
+// jobs can be made of them.
+func (r *recorder) enqueueOrFail(ctx context.Context, tx db.Tx, next []minoots.Delivery) error {
+	err := db.InSavepoint(ctx, tx, func(tx db.Tx) error { return r.enqueue(ctx, tx, next) })
+	if minoots.ErrorCode(err) != minoots.CodeInvalid {
+		return err
+	}
+	d := &next[0] // all of one firing: the group has one outcome
+	r.log.Error("firing failed: no jobs can be made of its next actions", "webhook_id", d.WebhookID(), "error", err)
+	return db.FiringFail(ctx, tx, d.Timer.ID, d.Occurrence, d.DueAt.Time, "a later action holds a value that cannot be stored in a job")
+}

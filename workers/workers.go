@@ -1,0 +1,199 @@
+// Package workers executes the actions of firings, one River job each, and
+// records what came of them. River fetches, retries and rescues; the outcomes
+// are ours, committed in groups in the transaction that completes the jobs.
+//
+// Read in this order: workers.go (River's client), job.go (one attempt),
+// recorder.go (how outcomes are committed), enqueue.go (how jobs are made).
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/db"
+)
+
+// Executor makes one attempt of an action and says how it went.
+type Executor interface {
+	Execute(ctx context.Context, d minoots.Delivery, attempt int) minoots.Outcome
+	Kinds() []minoots.ActionKind
+}
+
+// Config says how a replica's workers work.
+type Config struct {
+	DB      *db.DB
+	Actions Executor
+	// Replica names this process incarnation in attempts and to River; it must
+	// never be used twice.
+	Replica string
+	// PollOnly is for a pool behind a transaction pooler, where River cannot
+	// LISTEN: it then polls every 100 ms.
+	PollOnly bool
+	// Concurrency is how many actions of one kind run at once. Defaults to 200.
+	Concurrency int
+	// Grace is how long Run lets running actions finish after its ctx is done.
+	// Defaults to 20 s.
+	Grace time.Duration
+
+	Registerer prometheus.Registerer
+	Log        *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.Concurrency == 0 {
+		c.Concurrency = 200
+	}
+	if c.Grace == 0 {
+		c.Grace = 20 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Registerer == nil {
+		c.Registerer = prometheus.NewRegistry()
+	}
+	return c
+}
+
+const (
+	// jobTimeout is longer than the longest action (timeoutMs is at most five
+	// minutes), so that River cuts only what did not cut itself.
+	jobTimeout = 5*time.Minute + 30*time.Second
+	// rescueAfter is when River gives a running job up for lost. River does not
+	// allow it to be less than the job timeout.
+	rescueAfter = 6 * time.Minute
+	// fetchCooldown is the least time between two fetches of a queue: what a
+	// notification can cost in lateness when another came just before.
+	fetchCooldown = 2 * time.Millisecond
+	// fetchPoll finds retries, which no notification announces, and what a lost
+	// notification left.
+	fetchPoll     = time.Second
+	fetchPollOnly = 100 * time.Millisecond
+	// finishedKept is for jobs that River itself ended; those that were recorded
+	// are gone with their outcome.
+	finishedKept = time.Hour
+)
+
+// Workers is one replica's workers. It embeds the Enqueuer that its recorder
+// uses for the next actions of a bundle.
+type Workers struct {
+	*Enqueuer
+	cfg      Config
+	client   *river.Client[pgx.Tx]
+	recorder *recorder
+	log      *slog.Logger
+}
+
+// New makes the workers; Run runs them.
+func New(cfg Config) (*Workers, error) {
+	cfg = cfg.withDefaults()
+	if cfg.DB == nil || cfg.Actions == nil || cfg.Replica == "" {
+		return nil, errors.New("workers: DB, Actions and Replica are required")
+	}
+	m, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("register worker metrics: %w", err)
+	}
+	enqueuer, err := NewEnqueuer()
+	if err != nil {
+		return nil, err
+	}
+	log := cfg.Log.With("part", "workers")
+	rec := newRecorder(cfg.DB, cfg.Replica, enqueuer.Enqueue, m, log)
+
+	bundle := river.NewWorkers()
+	if err := river.AddWorkerSafely(bundle, &actionWorker{
+		actions: cfg.Actions, recorder: rec, metrics: m, clock: cfg.DB.Clock(), log: log,
+	}); err != nil {
+		return nil, fmt.Errorf("add river worker: %w", err)
+	}
+	client, err := river.NewClient(riverpgxv5.New(cfg.DB.Pool()), riverConfig(cfg, bundle, log))
+	if err != nil {
+		return nil, fmt.Errorf("make river client: %w", err)
+	}
+	return &Workers{Enqueuer: enqueuer, cfg: cfg, client: client, recorder: rec, log: log}, nil
+}
+
+func riverConfig(cfg Config, bundle *river.Workers, log *slog.Logger) *river.Config {
+	poll := fetchPoll
+	if cfg.PollOnly {
+		poll = fetchPollOnly
+	}
+	queues := map[string]river.QueueConfig{}
+	for _, kind := range cfg.Actions.Kinds() {
+		queues[string(kind)] = river.QueueConfig{MaxWorkers: cfg.Concurrency}
+	}
+	return &river.Config{
+		ID: cfg.Replica, Schema: db.RiverSchema, Workers: bundle, Queues: queues, PollOnly: cfg.PollOnly,
+		FetchCooldown: fetchCooldown, FetchPollInterval: poll,
+		JobTimeout: jobTimeout, RescueStuckJobsAfter: rescueAfter,
+		CompletedJobRetentionPeriod: finishedKept, CancelledJobRetentionPeriod: finishedKept,
+		DiscardedJobRetentionPeriod: finishedKept,
+		ReindexerIndexNames:         []string{"river_job_pkey", "river_job_prioritized_fetching_index"},
+		Logger:                      slog.New(quiet{log.Handler()}),
+		// Its name notwithstanding: the only way to give River a clock.
+		Test: river.TestConfig{Time: riverClock{cfg.DB.Clock()}},
+	}
+}
+
+// What a stop may take beyond the grace, so that it ends whatever happens.
+const (
+	cutTimeout   = 1500 * time.Millisecond // for actions to end that were cut
+	drainTimeout = 1500 * time.Millisecond // for the last outcomes to be committed
+	leaveTimeout = time.Second             // for River to end
+)
+
+// Run works until ctx is done. Then it fetches no more, lets what runs finish
+// within the grace, cuts the rest, whose jobs go back to their queues, and
+// returns when all outcomes are committed. With Postgres away they cannot be: it
+// returns all the same, four seconds after the grace, and what was not recorded
+// will be done again.
+func (w *Workers) Run(ctx context.Context) error {
+	lasting := context.WithoutCancel(ctx)
+	recorderCtx, giveUp := context.WithCancel(lasting)
+	defer giveUp()
+	go w.recorder.run(recorderCtx)
+	defer func() {
+		w.recorder.close()
+		timer := time.AfterFunc(drainTimeout, giveUp)
+		defer timer.Stop()
+		<-w.recorder.ended
+	}()
+	if err := w.client.Start(lasting); err != nil {
+		return fmt.Errorf("start river: %w", err)
+	}
+	<-ctx.Done()
+	soft, cancel := context.WithTimeout(lasting, w.cfg.Grace)
+	defer cancel()
+	if err := w.client.Stop(soft); err == nil {
+		return nil
+	}
+	w.log.Warn("actions still running after the grace; cutting them", "grace", w.cfg.Grace)
+	hard, cancelHard := context.WithTimeout(lasting, cutTimeout)
+	defer cancelHard()
+	if err := w.client.StopAndCancel(hard); err == nil {
+		return nil
+	}
+	// What still runs waits for the recorder, or does not heed its context.
+	w.recorder.close()
+	select {
+	case <-w.recorder.ended:
+	case <-time.After(drainTimeout):
+		giveUp()
+	}
+	select {
+	case <-w.client.Stopped():
+		return nil
+	case <-time.After(leaveTimeout):
+		return errors.New("actions still running after they were cut")
+	}
+}
