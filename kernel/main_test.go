@@ -2,7 +2,6 @@ package kernel_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -43,7 +42,7 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func silent() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func (w *world) connect(url string, conns int32) *db.DB {
 	w.Helper()
@@ -92,7 +91,10 @@ func (w *world) hint(created []db.Created) {
 	n := db.NewNotifier(w.api, silent())
 	done := make(chan error)
 	go func() { done <- n.Run(ctx) }()
-	w.Cleanup(func() { cancel(); <-done })
+	w.Cleanup(func() {
+		cancel()
+		require.NoError(w, <-done)
+	})
 	for _, c := range created {
 		n.Hint(c.DueAt)
 	}

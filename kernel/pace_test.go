@@ -157,7 +157,10 @@ func TestPaceHintsDoNotPutOffARetry(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- n.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done })
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-done)
+	})
 	require.Eventually(t, func() bool {
 		n.Hint(w.api.Clock().Now().Add(20 * time.Second)) // of others, every few milliseconds
 		return e.called() >= 6

@@ -51,11 +51,11 @@ func TestUpkeepMakesPartitions(t *testing.T) {
 func TestUpkeepMeasuresTheBacklog(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	specs := make([]minoots.TimerSpec, 7)
-	for i := range specs {
-		specs[i] = w.in(-time.Duration(i+1) * time.Minute)
+	specs := []minoots.TimerSpec{w.in(time.Hour)}
+	for i := range 7 {
+		specs = append(specs, w.in(-time.Duration(i+1)*time.Minute))
 	}
-	w.create(append(specs, w.in(time.Hour))...)
+	w.create(specs...)
 	k, err := kernel.New(kernel.Config{DB: w.api, Enqueuer: &fakeEnqueuer{}, Log: silent()})
 	require.NoError(t, err)
 	backlog, oldest, err := kernel.MeasureBacklog(t.Context(), k)

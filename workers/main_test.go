@@ -2,7 +2,6 @@ package workers_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -47,7 +46,7 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func silent() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func (w *world) connect(url string, conns int32) *db.DB {
 	w.Helper()
