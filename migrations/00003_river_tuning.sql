@@ -2,7 +2,7 @@
 -- every job: docs/adr/0005-river-indexes.md has the measurement.
 
 -- +goose Up
-SET lock_timeout = '5s';
+SET LOCAL lock_timeout = '5s';
 DROP INDEX IF EXISTS river.river_job_args_index;
 DROP INDEX IF EXISTS river.river_job_metadata_index;
 DROP INDEX IF EXISTS river.river_job_kind;

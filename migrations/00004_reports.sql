@@ -2,7 +2,7 @@
 -- They only ever grow. minoots_reporting may read them and nothing else.
 
 -- +goose Up
-SET lock_timeout = '5s';
+SET LOCAL lock_timeout = '5s';
 
 CREATE VIEW minoots.timer_report AS
 SELECT t.id, t.tenant_id, t.name, t.requested_by, s.status, s.fire_at, s.due_at,
@@ -94,4 +94,11 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA minoots FROM PUBLIC;
 -- +goose Down
 DROP VIEW minoots.backlog, minoots.lateness_by_minute, minoots.attempt_report,
     minoots.firing_report, minoots.timer_report;
-REVOKE USAGE ON SCHEMA minoots FROM minoots_reporting;
+-- +goose StatementBegin
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'minoots_reporting') THEN
+        REVOKE USAGE ON SCHEMA minoots FROM minoots_reporting;
+    END IF;
+END $$;
+-- +goose StatementEnd

@@ -129,10 +129,19 @@ func TestRecorderResolvesACommitWhoseAnswerIsLost(t *testing.T) {
 		return meet(ctx, d, attempt)
 	}}
 	w.fire(append(many(timers-1, bundle(1, "a")), bundle(1, "a", "b"))...) // the last with a next job, in the same transaction
-	k := w.start(workers.Config{Actions: a, DB: w.connect(p.URL(), 10)})
+	database := w.connect(p.URL(), 10)
+	var warm sync.WaitGroup // connections that need not be made while nobody answers
+	for range 10 {
+		warm.Go(func() { _, _ = database.Pool().Exec(t.Context(), "SELECT pg_sleep(0.1)") })
+	}
+	warm.Wait()
+	k := w.start(workers.Config{Actions: a, DB: database})
 	a.eventuallyMade(t, timers)
-	// The server has done it, or is in the middle of a transaction of several statements.
-	require.Eventually(t, func() bool { return w.count("SELECT count(*) FROM minoots.attempts") > 0 || w.muted() }, soon, tick)
+	// The server has done it, or is in the middle of a transaction of several
+	// statements, or had to be given up.
+	require.Eventually(t, func() bool {
+		return w.count("SELECT count(*) FROM minoots.attempts") > 0 || w.muted() || k.counter(t, "minoots_recorder_retries_total") > 0
+	}, soon, tick)
 	p.Cut()
 	p.Set(faultproxy.Pass)
 	require.Eventually(t, func() bool { return k.counter(t, "minoots_recorder_retries_total") >= 1 }, soon, tick)

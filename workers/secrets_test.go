@@ -103,12 +103,16 @@ func TestSecretsWhenPostgresIsAway(t *testing.T) {
 	next := db.Secret{ID: minoots.NewID(), Secret: []byte("0123456789012345678901234567890X")}
 	_, err = w.api.SecretRotate(t.Context(), tenant, next, time.Hour)
 	require.NoError(t, err)
-	advance(2 * time.Second) // it asks again soon, not after the whole time
-	require.Eventually(t, func() bool {
-		live, err = s.Live(t.Context(), tenant)
+	// It asks again soon, and not after the whole time. The pool may have dead
+	// connections left, each good for one more failure.
+	for range 10 {
 		advance(2 * time.Second)
-		return err == nil && len(live) == 2
-	}, soon, tick)
+		if live, err = s.Live(t.Context(), tenant); len(live) == 2 {
+			break
+		}
+	}
+	require.NoError(t, err)
+	require.Equal(t, [][]byte{next.Secret, known[0]}, live)
 }
 
 // A stall holds nobody longer than his own patience, and those who know the

@@ -1,0 +1,136 @@
+package db_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/db"
+)
+
+// Cancel and fire race for a timer 500 times: one of them wins, and both know who.
+func TestCancelRacesWithClaim(t *testing.T) {
+	t.Parallel()
+	database, d := setup(t)
+	const races, lanes = 500, 4
+	now := d.Clock().Now().Truncate(time.Microsecond)
+	timers := make([]db.NewTimer, races)
+	for i := range timers {
+		timers[i] = timerAt(now.Add(time.Duration(i-races)*time.Second), 1, 1)
+	}
+	create(t, d, timers...)
+
+	var mu sync.Mutex
+	cancelled, fired := map[minoots.ID]bool{}, map[minoots.ID]bool{}
+	var g errgroup.Group
+	for lane := range lanes {
+		claimer, canceller := connect(t, database.URL), connect(t, database.URL)
+		g.Go(func() error {
+			for i := lane; i < races; i += lanes {
+				at, id := timers[i].Spec.FireAt.Time, timers[i].ID
+				var race errgroup.Group
+				start := make(chan struct{})
+				race.Go(func() error {
+					<-start
+					got, err := claimer.TimerClaim(t.Context(), db.ClaimRequest{LowWater: at, Now: at, Limit: 1}, func(db.Tx, []db.Fired) error { return nil })
+					if len(got) > 0 {
+						mu.Lock()
+						defer mu.Unlock()
+						fired[got[0].ID] = true
+					}
+					return err
+				})
+				race.Go(func() error {
+					<-start
+					// Each has a head start of some microseconds in turn.
+					for began := time.Now(); time.Since(began) < time.Duration(i/lanes%8)*100*time.Microsecond; {
+					}
+					timer, err := canceller.TimerCancel(t.Context(), tenant, id, nil, nil)
+					if minoots.ErrorCode(err) == minoots.CodeConflict {
+						return nil
+					}
+					if err == nil {
+						assert.Equal(t, minoots.StatusCancelled, timer.Status)
+						mu.Lock()
+						defer mu.Unlock()
+						cancelled[id] = true
+					}
+					return err
+				})
+				close(start)
+				if err := race.Wait(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, g.Wait())
+	t.Logf("cancelled %d, fired %d", len(cancelled), len(fired))
+	assert.NotEmpty(t, cancelled, "no race was lost")
+	assert.NotEmpty(t, fired, "no race was won")
+	for i, n := range timers {
+		require.NotEqual(t, cancelled[n.ID], fired[n.ID], "timer %d: exactly one wins", i)
+		want := minoots.StatusFired
+		if cancelled[n.ID] {
+			want = minoots.StatusCancelled
+		}
+		require.Equal(t, want, get(t, d, n.ID).Status)
+	}
+	assert.Equal(t, len(fired), count(t, database, "SELECT count(*) FROM minoots.firings"))
+	assert.Equal(t, len(cancelled), count(t, database, "SELECT count(*) FROM minoots.events WHERE type = 'timer.cancelled'"))
+	assert.Equal(t, len(fired), count(t, database, "SELECT count(*) FROM minoots.events WHERE type = 'timer.fired'"))
+}
+
+// A cancel that comes while a timer is being fired waits for how that ends.
+func TestCancelWaitsForAClaim(t *testing.T) {
+	t.Parallel()
+	database, d := setup(t)
+	for _, outcome := range []error{nil, assert.AnError} {
+		n := timerAt(d.Clock().Now().Add(-time.Second), 1, 1)
+		create(t, d, n)
+		var cancelled minoots.Timer
+		told := make(chan error, 1)
+		_, err := d.TimerClaim(t.Context(), db.ClaimRequest{Limit: 1}, func(db.Tx, []db.Fired) error {
+			go func() {
+				reason, by := "no longer needed", "me"
+				var err error
+				cancelled, err = d.TimerCancel(t.Context(), tenant, n.ID, &reason, &by)
+				told <- err
+			}()
+			waitForLock(t, database)
+			return outcome
+		})
+		require.ErrorIs(t, err, outcome)
+		if outcome == nil {
+			assert.Equal(t, minoots.CodeConflict, minoots.ErrorCode(<-told))
+			assert.Equal(t, minoots.StatusFired, get(t, d, n.ID).Status)
+			continue
+		}
+		require.NoError(t, <-told)
+		assert.Equal(t, minoots.StatusCancelled, cancelled.Status)
+		assert.Equal(t, "no longer needed", *cancelled.CancelReason)
+		assert.Equal(t, "me", *cancelled.CancelledBy)
+		assert.Empty(t, claim(t, d, db.ClaimRequest{Limit: 1}))
+		again, err := d.TimerCancel(t.Context(), tenant, n.ID, nil, nil)
+		require.NoError(t, err)
+		assert.Equal(t, cancelled, again, "cancelling twice changes nothing")
+	}
+}
+
+// Another tenant's timer is not there.
+func TestCancelOfAnotherTenant(t *testing.T) {
+	t.Parallel()
+	_, d := setup(t)
+	id := create(t, d, timerAt(d.Clock().Now().Add(time.Hour), 0, 0))[0]
+	_, err := d.TimerCancel(t.Context(), "other", id, nil, nil)
+	assert.Equal(t, minoots.CodeNotFound, minoots.ErrorCode(err))
+	_, err = d.TimerGet(t.Context(), "other", id)
+	assert.Equal(t, minoots.CodeNotFound, minoots.ErrorCode(err))
+	assert.Equal(t, minoots.StatusScheduled, get(t, d, id).Status)
+}

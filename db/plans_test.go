@@ -1,0 +1,169 @@
+package db_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/minoots/minoots"
+)
+
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	p := newPlans(t)
+	t.Run("hot statements", p.testHot)
+	t.Run("pages", p.testPages)
+	t.Run("outcomes", p.testOutcomes)
+	t.Run("the checks see a bad plan", func(t *testing.T) {
+		p.sql["bad"] = "SELECT id FROM minoots.timer_states WHERE failure_reason = $1"
+		plan := p.explain(t, "bad", "", custom, []any{"x"})
+		assert.Equal(t, []string{"reads all of timer_states", "does not use timer_states_due, but []"},
+			p.problems(plan, "timer_states_due"))
+		plan.Cost = dear + 1
+		assert.Contains(t, p.problems(plan), "costs 10001")
+	})
+	t.Run("hot statements, told of 20 million timers", func(t *testing.T) {
+		_, err := p.conn.Exec(t.Context(), `
+			UPDATE pg_class SET reltuples = reltuples * 100 WHERE relnamespace = 'minoots'::regnamespace AND relname ~ '^timer'`)
+		require.NoError(t, err)
+		p.testHot(t)
+	})
+}
+
+// The hot statements find what they need by the indexes that were made for them.
+func (p *plans) testHot(t *testing.T) {
+	now := time.Now()
+	const id = "01900000-0000-7000-8000-000000000002"
+	claims := []string{"timer_states_due", "timer_states_pkey", "timers_pkey"}
+	for _, c := range []struct {
+		noun    string
+		args    []any
+		indexes []string
+	}{
+		{"timer_claim", []any{now.Add(-time.Minute), 500, nil}, claims},
+		{"timer_claim", []any{time.Time{}, 500, nil}, claims},
+		{"timer_claim", []any{time.Time{}, 10_000, nil}, claims},
+		{"timer_next", []any{now.Add(-time.Minute)}, claims[:1]},
+		{"timer_upcoming", []any{now, now.Add(30 * time.Second), 10_000}, claims[:1]},
+		{"timer_backlog", []any{100_000}, claims[:1]},
+		{"timer_get", []any{id, tenant}, claims[1:]},
+		{"timer_cancel", []any{id, tenant, nil, nil}, claims[1:2]},
+		{"firing_page", []any{id, tenant, 0, 100}, nil},
+		{"key_find", []any{make([]byte, 32)}, []string{"api_keys_hash_key"}},
+		{"key_page", []any{tenant, id, 100}, []string{"api_keys_tenant"}},
+		{"idempotency_find", []any{tenant, "key-17"}, []string{"idempotency_keys_pkey"}},
+	} {
+		for _, mode := range []string{generic, custom} {
+			plan := p.explain(t, c.noun, "", mode, c.args)
+			p.check(t, c.noun+" "+mode, plan, c.indexes...)
+			if c.noun == "timer_upcoming" {
+				assert.True(t, slices.ContainsFunc(plan.all(), func(n *node) bool { return n.Type == "Index Only Scan" }),
+					"the heap is read from the index alone")
+			}
+		}
+	}
+}
+
+// A plan that was made while a table was empty is kept, and meets the storm. So
+// the pools' connections shun reading tables whole even then.
+func TestPlansOfEmptyTables(t *testing.T) {
+	t.Parallel()
+	database, d := setup(t)
+	p := &plans{conn: direct(t, database.URL), sql: statements(t), big: []string{"timers", "timer_states", "river_job"}}
+	var seqScan, jit string
+	require.NoError(t, d.Pool().QueryRow(t.Context(), "SELECT current_setting('enable_seqscan'), current_setting('jit')").Scan(&seqScan, &jit))
+	_, err := p.conn.Exec(t.Context(), fmt.Sprintf("SET enable_seqscan = %s; SET jit = %s", seqScan, jit))
+	require.NoError(t, err)
+	for noun, args := range map[string][]any{
+		"timer_claim":    {time.Time{}, 500, nil},
+		"timer_get":      {minoots.ID{}.String(), tenant},
+		"timer_cancel":   {minoots.ID{}.String(), tenant, nil, nil},
+		"outcome_record": outcomeArgs([]int64{1}, []string{minoots.ID{}.String()}, []time.Time{time.Now()}),
+	} {
+		for _, mode := range []string{generic, custom} {
+			p.check(t, noun+" "+mode, p.explain(t, noun, "", mode, args))
+		}
+	}
+	assert.Equal(t, "off", jit, "compiling costs 100 ms, more than any of them")
+}
+
+// A page is planned for the filters that are on.
+func (p *plans) testPages(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		set   map[int]any // the parameters that are not NULL
+		index string
+	}{
+		"first page":  {nil, "timer_states_tenant"},
+		"after":       {map[int]any{2: now, 3: "01900000-0000-7000-8000-000000000002"}, "timer_states_tenant"},
+		"small":       {map[int]any{1: "tenant-7"}, "timer_states_tenant"},
+		"none":        {map[int]any{1: "tenant-x"}, "timer_states_tenant"},
+		"small, name": {map[int]any{1: "tenant-7", 5: "x"}, "timers_name"},
+		"status":      {map[int]any{4: []string{"scheduled"}}, "timer_states_tenant"},
+		"dueAfter":    {map[int]any{8: now.Add(time.Hour)}, "timer_states_tenant"},
+		"dueBefore":   {map[int]any{9: now.Add(time.Hour)}, "timer_states_tenant"},
+		"name":        {map[int]any{5: "name-48"}, "timers_name"},
+		"requestedBy": {map[int]any{6: "agent-50"}, "timers_requested_by"},
+		"label":       {map[int]any{7: `{"session": "s-4"}`}, "timers_labels"},
+	} {
+		args := []any{tenant, nil, "00000000-0000-0000-0000-000000000000", nil, nil, nil, nil, nil, nil, 100}
+		for n, v := range c.set {
+			args[n-1] = v
+		}
+		p.check(t, "timer_page "+name, p.explain(t, "timer_page", "", custom, args), c.index)
+	}
+}
+
+// Outcomes find their firing in its own week: of the other partitions not one
+// page is read.
+func (p *plans) testOutcomes(t *testing.T) {
+	const group = 50
+	rows, err := p.conn.Query(t.Context(), `
+		WITH f AS (SELECT timer_id, due_at, tableoid, row_number() OVER () AS n FROM minoots.firings
+				WHERE due_at BETWEEN now() - interval '8 days' AND now() - interval '6 days' LIMIT $1),
+			j AS (SELECT id, row_number() OVER () AS n FROM river.river_job WHERE state = 'running' LIMIT $1)
+		SELECT f.timer_id::text, f.due_at, j.id, f.tableoid::regclass::text FROM f JOIN j USING (n)`, group)
+	require.NoError(t, err)
+	var timer, week string
+	var due time.Time
+	var job int64
+	var timers []string
+	var dues []time.Time
+	var jobs []int64
+	_, err = pgx.ForEachRow(rows, []any{&timer, &due, &job, &week}, func() error {
+		timers, dues, jobs = append(timers, timer), append(dues, due), append(jobs, job)
+		return nil
+	})
+	require.NoError(t, err)
+	require.Len(t, jobs, group)
+	args := outcomeArgs(jobs, timers, dues)
+	for _, mode := range []string{generic, custom} {
+		plan := p.explain(t, "outcome_record", ", ANALYZE", mode, args)
+		week := strings.TrimPrefix(week, "minoots.")
+		p.check(t, "outcome_record "+mode, plan, "river_job_pkey", "timer_states_pkey", week+"_pkey")
+		assert.NotContains(t, plan.indexes(), "river_job_prioritized_fetching_index", "all running jobs are read")
+		for _, n := range plan.all() {
+			if strings.HasPrefix(n.Relation, "firings_") && n.Type != "ModifyTable" {
+				assert.Equal(t, n.Relation == week, n.Loops != nil && *n.Loops > 0, "%s read, %s the week", n.Relation, week)
+			}
+		}
+	}
+}
+
+// outcomeArgs are those of as many successes.
+func outcomeArgs(jobs []int64, timers []string, dues []time.Time) []any {
+	n := len(jobs)
+	return []any{
+		jobs, slices.Repeat([]int16{1}, n), slices.Repeat([]bool{true}, n), slices.Repeat([]bool{true}, n),
+		timers, dues, slices.Repeat([]int32{1}, n), slices.Repeat([]string{tenant}, n),
+		slices.Repeat([]string{"a"}, n), slices.Repeat([]string{"webhook"}, n), dues, dues,
+		make([]*int32, n), make([]*string, n), make([]*string, n), make([]*string, n),
+		make([]bool, n), "replica",
+	}
+}
