@@ -109,3 +109,17 @@ func TestTimerInTenYears(t *testing.T) {
 	assert.Empty(t, claim(t, d, db.ClaimRequest{Limit: 10, Now: due.Add(-time.Microsecond)}), "not a microsecond early")
 	assert.Len(t, claim(t, d, db.ClaimRequest{Limit: 10, Now: due}), 1)
 }
+
+// A week whose history went to the default partition before its own was made, as
+// in a database that was idle for weeks, keeps no other week from being made.
+func TestPartitionsEnsureLeavesOutAWeekInTheDefault(t *testing.T) {
+	t.Parallel()
+	database, d := setup(t)
+	dropPartitions(t, database)
+	create(t, d, timerAt(d.Clock().Now().Add(-time.Second), 1, 1))
+	require.Len(t, claim(t, d, db.ClaimRequest{Limit: 10}), 1)
+	made, err := d.PartitionsEnsure(t.Context())
+	require.NoError(t, err)
+	// firings and events of this week are in their defaults; attempts has no row.
+	assert.Equal(t, 3*5-2, made)
+}
