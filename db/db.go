@@ -38,6 +38,10 @@ type Config struct {
 	MaxConns int32
 	// Clock is shared by the DBs of a process. Defaults to a new one.
 	Clock *Clock
+	// Standstill is how long a transaction may wait for its next statement before
+	// the server ends the session; without effect through a pooler. Defaults to
+	// 15 s.
+	Standstill time.Duration
 	// Log receives what happens while Postgres is away. Defaults to slog.Default.
 	Log *slog.Logger
 }
@@ -55,6 +59,9 @@ func Connect(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = NewClock()
+	}
+	if cfg.Standstill == 0 {
+		cfg.Standstill = 15 * time.Second
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
@@ -77,6 +84,7 @@ func Connect(ctx context.Context, cfg Config) (*DB, error) {
 		pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	} else {
 		steerPlans(pc.ConnConfig.RuntimeParams)
+		freeLocks(pc.ConnConfig.RuntimeParams, cfg.Standstill)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
@@ -115,7 +123,13 @@ func probe(ctx context.Context, cfg *pgx.ConnConfig, log *slog.Logger) (pooler b
 	}
 }
 
+// probeTimeout bounds a probe: ConnectTimeout ends with the handshake, and a
+// network may stall after it.
+const probeTimeout = 10 * time.Second
+
 func probeOnce(ctx context.Context, cfg *pgx.ConnConfig) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {

@@ -119,11 +119,14 @@ func (s *Session) connect(ctx context.Context) (*pgx.Conn, error) {
 	if pooled {
 		return nil, ErrPooled
 	}
+	freeLocks(cfg.RuntimeParams, 0) // the seat of a machine that is gone
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.Exec(ctx, "LISTEN minoots_due"); err != nil {
+	listen, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	if _, err := conn.Exec(listen, "LISTEN minoots_due"); err != nil {
 		_ = conn.Close(context.WithoutCancel(ctx))
 		return nil, fmt.Errorf("listen: %w", err)
 	}

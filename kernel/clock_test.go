@@ -48,9 +48,8 @@ func TestClockMisledAllTheTime(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for ctx.Err() == nil {
+		for each := time.NewTicker(time.Millisecond); ctx.Err() == nil; <-each.C {
 			mislead(database.Clock(), 20*time.Millisecond)
-			time.Sleep(time.Millisecond)
 		}
 	}()
 	t.Cleanup(func() { cancel(); <-done })

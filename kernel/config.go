@@ -31,10 +31,14 @@ type Config struct {
 	// SweepInterval is the time between two looks without the low-water bound.
 	// Defaults to 10 s.
 	SweepInterval time.Duration
-	// Batch is how many timers a fire transaction claims. Defaults to 500.
+	// Batch is how many timers a fire transaction claims. Defaults to 500:
+	// measured with Postgres on the same two cores, durable, one stream fires
+	// 540 timers/s one by one, 3,600 in tens, 10,400 in hundreds, 18,200 in 500
+	// and 15,800 in thousands (BenchmarkFire).
 	Batch int
-	// Streams is how many fire transactions may run at once in a storm.
-	// Defaults to 2.
+	// Streams is how many fire transactions may run at once in a storm, beside
+	// those of other kernels. Defaults to 2: one, two and three fire 18,200,
+	// 25,300 and 26,900 timers/s.
 	Streams int
 	// StepTimeout bounds one statement or fire transaction: how long a
 	// connection that stalls without closing can hold the loop. Defaults to 10 s.

@@ -123,3 +123,23 @@ func TestFaultCommitWhoseAnswerIsLost(t *testing.T) {
 	w.requireEachOnceNoneEarly(2)
 	assert.Equal(t, 1, e.called(), "it was not fired again")
 }
+
+// A process that is paused in the middle of a fire transaction, as a machine that
+// is moved may be, keeps the locks of its batch for as long as its session lives.
+func TestFaultAPausedKernelHoldsUpNoTimer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	paused, resume := make(chan struct{}), make(chan struct{})
+	e := &fakeEnqueuer{do: func(context.Context, db.Tx, []minoots.Delivery) error { close(paused); <-resume; return nil }}
+	database, err := db.Connect(t.Context(), db.Config{URL: w.URL, Name: "paused", Standstill: 300 * time.Millisecond, Log: silent()})
+	require.NoError(t, err)
+	t.Cleanup(database.Close)
+	w.create(acting(w.in(0), 1, "a"))
+	first := w.start(kernel.Config{DB: database, Enqueuer: e})
+	<-paused
+	w.start(kernel.Config{PollInterval: 50 * time.Millisecond})
+	w.eventuallyFired(1)
+	close(resume)
+	first.stop()
+	w.requireEachOnceNoneEarly(1)
+}

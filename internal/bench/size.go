@@ -31,7 +31,7 @@ var full = sizes{
 	warm: time.Second, window: 8 * time.Second,
 	backlog: 200_000, jobs: 100_000,
 	stormSmall: 20_000, stormLarge: 100_000,
-	rates: []int{100, 600, 1000}, replicas: []int{1, 3}, lateness: 10 * time.Second,
+	rates: []int{100, 300, 600, 1000}, replicas: []int{1, 3}, lateness: 10 * time.Second,
 	pending: 1_000_000, firedBefore: 200_000,
 	settle: 10 * time.Second, rest: 30 * time.Second,
 	herd: 10, herdRate: 300,
