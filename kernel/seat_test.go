@@ -80,13 +80,16 @@ func TestSeatListenerComesBackAndRescans(t *testing.T) {
 	k := w.backupsOnly(nil)
 	k.seated(t, 0)
 	w.quiet()
-	w.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'minoots-listen-%' AND datname = current_database()")
+	const listeners = "FROM pg_stat_activity WHERE application_name LIKE 'minoots-listen-%' AND datname = current_database()"
+	lost := w.count("SELECT pid " + listeners)
+	w.exec("SELECT pg_terminate_backend($1)", lost)
 	missed := w.create(w.in(0), w.in(300*time.Millisecond)) // told to nobody
 	w.eventuallyFired(3)
+	assert.Less(t, w.lateness(missed[1].Timer.ID), takeOver)
+	require.Eventually(t, func() bool { return w.count("SELECT count(*) "+listeners+" AND pid <> $1", lost) == 1 }, soon, tick)
 	k.seated(t, 0)
 	w.hint(w.create(w.in(100 * time.Millisecond)))
 	w.eventuallyFired(4)
-	assert.Less(t, w.lateness(missed[1].Timer.ID), takeOver)
 	w.requireEachOnceNoneEarly(4)
 	assert.Equal(t, 1.0, k.metric(t, "minoots_listener_up"))
 }

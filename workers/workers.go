@@ -30,7 +30,9 @@ type Executor interface {
 
 // Config says how a replica's workers work.
 type Config struct {
-	DB      *db.DB
+	DB *db.DB
+	// River is River's pool, best one with db.Config.CustomPlans. Defaults to DB.
+	River   *db.DB
 	Actions Executor
 	// Replica names this process incarnation in attempts and to River; it must
 	// never be used twice.
@@ -49,6 +51,9 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
+	if c.River == nil {
+		c.River = c.DB
+	}
 	if c.Concurrency == 0 {
 		c.Concurrency = 200
 	}
@@ -116,7 +121,7 @@ func New(cfg Config) (*Workers, error) {
 	}); err != nil {
 		return nil, fmt.Errorf("add river worker: %w", err)
 	}
-	client, err := river.NewClient(riverpgxv5.New(cfg.DB.Pool()), riverConfig(cfg, bundle, log))
+	client, err := river.NewClient(riverpgxv5.New(cfg.River.Pool()), riverConfig(cfg, bundle, log))
 	if err != nil {
 		return nil, fmt.Errorf("make river client: %w", err)
 	}

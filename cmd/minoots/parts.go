@@ -17,16 +17,20 @@ import (
 const (
 	apiConns    = 8
 	kernelConns = 6
-	workerConns = 10
+	workerConns = 4
+	riverConns  = 8
 )
+
+// riverPool is the name of the pool whose statements are planned anew each time.
+const riverPool = "river"
 
 // pools are the connections of the roles that this replica has; the others are
 // nil. They share one clock.
-type pools struct{ api, kernel, workers *db.DB }
+type pools struct{ api, kernel, workers, river *db.DB }
 
 func (p *pools) all() []*db.DB {
 	var all []*db.DB
-	for _, d := range []*db.DB{p.api, p.kernel, p.workers} {
+	for _, d := range []*db.DB{p.api, p.kernel, p.workers, p.river} {
 		if d != nil {
 			all = append(all, d)
 		}
@@ -54,12 +58,14 @@ func (r *replica) connect(ctx context.Context) (*pools, error) {
 		{r.cfg.Roles.API, &p.api, "api", apiConns},
 		{r.cfg.Roles.Kernel, &p.kernel, "kernel", kernelConns},
 		{r.cfg.Roles.Worker, &p.workers, "worker", workerConns},
+		{r.cfg.Roles.Worker, &p.river, riverPool, riverConns},
 	} {
 		if !role.on {
 			continue
 		}
 		d, err := db.Connect(ctx, db.Config{
 			URL: r.cfg.DatabaseURL.Reveal(), Name: role.name, MaxConns: role.conns, Clock: clock, Log: r.log,
+			CustomPlans: role.name == riverPool,
 		})
 		if err != nil {
 			return p, err
@@ -118,7 +124,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 	var enqueuer kernel.Enqueuer
 	if pools.workers != nil {
 		w, err := workers.New(workers.Config{
-			DB: pools.workers, Actions: p.actions, PollOnly: r.cfg.ListenOff || pools.workers.Pooled(),
+			DB: pools.workers, River: pools.river, Actions: p.actions, PollOnly: r.cfg.ListenOff || pools.workers.Pooled(),
 			Replica: r.name, Registerer: r.registry, Log: r.log, Grace: r.cfg.ShutdownGrace,
 		})
 		if err != nil {
