@@ -65,7 +65,8 @@ func TestSeatMovesDownWhenBackendsAreTerminated(t *testing.T) {
 	first.seated(t, 0)
 	second := w.backupsOnly(nil)
 	second.seated(t, 1)
-	w.exec("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 7702 AND objid = 0")
+	w.exec(`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 7702 AND objid = 0
+		AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)
 	// Somebody has the seat again, and nobody shares it.
 	require.Eventually(t, func() bool { return first.Status().Seat+second.Status().Seat == 1 }, soon, tick)
 	created := w.create(w.in(100 * time.Millisecond))
