@@ -101,9 +101,8 @@ func Connect(ctx context.Context, cfg Config) (*DB, error) {
 // steerPlans keeps cached plans on the indexes. A statement that was planned while
 // its table was empty, which for River's is the normal state, is cached as a scan
 // of the whole, and a storm then meets that plan (measured: fetching 200 of
-// 20,000 jobs took 2 to 4 s against 8 to 21 ms). Statements of ours name what they
-// look up as an array, so that every plan of theirs uses the index; River's are
-// planned anew each time, at about 0.2 ms. jit would answer the penalty on
+// 20,000 jobs took 2 to 4 s against 8 to 21 ms). Every statement of ours has its
+// index; River's are planned anew each time. jit would answer the penalty on
 // sequential scans with a compilation of 100 ms. A pooler takes no such
 // parameters, and needs none: through it each execution is planned anew.
 func steerPlans(params map[string]string, customPlans bool) {

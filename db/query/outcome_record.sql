@@ -5,8 +5,7 @@
 -- and keeps River's table as small as what is under way. What it did stands in attempts.
 --
 -- state is compared as text so that the planner takes the primary key: it expects next to no running
--- jobs, and would read all of them through the index on state. The arrays in the conditions keep to the
--- index a plan that was made and cached while the tables were empty.
+-- jobs, and would read all of them through the index on state.
 --
 -- The fence is the job: only the attempt that River has running may record, so a zombie, or a second
 -- try after a commit whose outcome was unknown, changes nothing and is told so. A failed attempt that
@@ -31,7 +30,7 @@ WITH given AS MATERIALIZED (
 done AS (
     DELETE FROM river.river_job j
     USING given g
-    WHERE j.id = ANY ($1) AND g.final AND j.id = g.job_id AND j.attempt = g.attempt AND j.state::text = 'running'
+    WHERE g.final AND j.id = g.job_id AND j.attempt = g.attempt AND j.state::text = 'running'
     RETURNING g.*
 ),
 live AS MATERIALIZED (
@@ -39,7 +38,7 @@ live AS MATERIALIZED (
     UNION ALL
     SELECT g.* FROM given g
     JOIN river.river_job j ON j.id = g.job_id AND j.attempt = g.attempt AND j.state::text = 'running'
-    WHERE j.id = ANY ($1) AND NOT g.final
+    WHERE NOT g.final
 ),
 tried AS (
     INSERT INTO minoots.attempts (timer_id, started_at, finished_at, occurrence, http_status, attempt, tenant_id,
@@ -72,7 +71,7 @@ firings AS (
             ELSE 'settled'
         END
     FROM progress p
-    WHERE f.timer_id = ANY ($5) AND f.timer_id = p.timer_id AND f.occurrence = p.occurrence AND f.due_at = p.due_at AND f.status = 'running'
+    WHERE f.timer_id = p.timer_id AND f.occurrence = p.occurrence AND f.due_at = p.due_at AND f.status = 'running'
     RETURNING f.timer_id, f.occurrence, f.tenant_id, f.status, f.reason, f.actions, f.bundle, p.recurring,
         f.started - p.ended AS next_from, f.started AS next_to
 ),
@@ -81,7 +80,7 @@ timers AS (
     SET status = f.status, settled_at = now(), updated_at = now(), version = s.version + 1,
         failure_reason = CASE WHEN f.status = 'failed' THEN f.reason END
     FROM firings f
-    WHERE s.id = ANY ($5) AND s.id = f.timer_id AND f.status <> 'running' AND NOT f.recurring AND s.status = 'fired'
+    WHERE s.id = f.timer_id AND f.status <> 'running' AND NOT f.recurring AND s.status = 'fired'
 ),
 logged AS (
     INSERT INTO minoots.events (timer_id, occurrence, tenant_id, type, data)

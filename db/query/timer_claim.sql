@@ -7,9 +7,8 @@
 -- stops vacuum each claim would walk over all of them (docs/adr/0004-low-water.md).
 -- $3 stands for now() in tests.
 --
--- The arrays keep the planner from guessing that LIMIT $2 is a tenth of the table and reading all of
--- it: it takes an array for ten rows and uses the primary key, also in a plan that was made and
--- cached while the tables were empty.
+-- The array keeps the planner from guessing that LIMIT $2 is a tenth of the table and reading all of
+-- it: it takes an array for ten rows and uses the primary key.
 WITH due AS MATERIALIZED (
     SELECT id, due_at
     FROM minoots.timer_states
@@ -33,7 +32,6 @@ fired AS MATERIALIZED (
     FROM moved
     JOIN due USING (id)
     JOIN minoots.timers t USING (id)
-    WHERE t.id = ANY (ARRAY(SELECT id FROM due))
 ),
 firings AS (
     INSERT INTO minoots.firings (timer_id, due_at, fired_at, settled_at, occurrence, actions, started,

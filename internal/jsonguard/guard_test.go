@@ -97,6 +97,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"{\"name\":\"\xff\"}", jsonguard.Invalid, "name", "UTF-8"},
 		{`{"extra":` + deep + `}`, jsonguard.Invalid, "extra[0][0][0][0][0][0][0]", "nested more than 8 deep"},
 		{`{"extra":1e400}`, jsonguard.Invalid, "extra", "64-bit float"},
+		{`{"extra":1e-200000}`, jsonguard.Invalid, "extra", "64-bit float"},
 		{`{"extra":` + strings.Repeat("9", 65) + `}`, jsonguard.Invalid, "extra", "at most 64 characters"},
 		{`{"` + strings.Repeat("long", 20) + `":1,"name":""}`, jsonguard.Invalid, strings.Repeat("long", 10) + "…", "is not a field"},
 		{`{"name":"a","parts":[{"id":"` + strings.Repeat("x", 100) + `"}]}`, jsonguard.TooLarge, "parts[0]", "at most 100 bytes"},

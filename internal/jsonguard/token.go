@@ -1,6 +1,7 @@
 package jsonguard
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 	"unicode/utf16"
@@ -168,7 +169,17 @@ func (s *scanner) digits() bool {
 
 func digit(c byte) bool { return c >= '0' && c <= '9' }
 
+// maxExponent is beyond what a 64-bit float has, and far below what Postgres's
+// numeric refuses: 1e-200000 underflows to a harmless 0 here and is an error there.
+const maxExponent = 400
+
 func finite(raw []byte) bool {
+	if at := bytes.IndexAny(raw, "eE"); at >= 0 {
+		exponent, err := strconv.Atoi(string(raw[at+1:]))
+		if err != nil || exponent > maxExponent || exponent < -maxExponent {
+			return false
+		}
+	}
 	f, err := strconv.ParseFloat(string(raw), 64)
 	return err == nil && !math.IsInf(f, 0)
 }
