@@ -22,7 +22,7 @@
 // leaves the rows due for the next one.
 //
 // The workers fetch the jobs and execute each Action: one attempt, one Outcome.
-// Outcomes are committed in groups, in the transaction that also completes the
+// Outcomes are committed in groups, in the transaction that also ends the
 // jobs and settles the Firing and the Timer. An attempt that may succeed later
 // is retried by its RetryPolicy. A worker that dies before its outcome is
 // committed leaves its job to be run again, under the same webhook-id.

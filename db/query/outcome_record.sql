@@ -1,8 +1,8 @@
 -- Records a group of outcomes: ends the River jobs, writes the attempts, counts the firings on, settles
 -- those whose last action ended, and with them their timers.
 --
--- A job that is done is deleted, not marked: that writes an eighth of the WAL (docs/adr/0006-outcomes.md)
--- and keeps River's table as small as what is under way. What it did stands in attempts.
+-- A job that is done is deleted, not marked: this statement then writes about half the WAL
+-- (docs/adr/0006-outcomes.md), and keeps River's table as small as what is under way. What it did stands in attempts.
 --
 -- state is compared as text so that the planner takes the primary key: it expects next to no running
 -- jobs, and would read all of them through the index on state.
