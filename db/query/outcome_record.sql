@@ -58,7 +58,6 @@ tried AS (
     SELECT timer_id, started_at, finished_at, occurrence, http_status, attempt, tenant_id, action_id, kind,
         CASE WHEN ok THEN 'succeeded' WHEN final THEN 'failed' ELSE 'retrying' END, $19, error_class, error, response
     FROM live
-    ON CONFLICT DO NOTHING
     RETURNING timer_id, occurrence, tenant_id, action_id, attempt, status
 ),
 progress AS MATERIALIZED (
