@@ -171,6 +171,10 @@ var withoutTenant = map[string]string{
 	"firing_fail":        "the kernel's, in the fire transaction: of the firing that it has just made",
 	"key_find":           "the key is what tells the tenant",
 	"idempotency_forget": "upkeep goes by age",
+	"timer_forget":       "retention goes by age",
+	"firing_forget":      "retention goes by age",
+	"attempt_forget":     "retention goes by age",
+	"event_forget":       "retention goes by age",
 }
 
 // Every statement on tenants' data names the tenant: what it reads or changes by
