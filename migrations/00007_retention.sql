@@ -29,6 +29,12 @@ LANGUAGE sql STABLE AS $$
 SELECT coalesce(min(begins), '-infinity') FROM minoots.history_partitions() WHERE parent = history
 $$;
 
+-- first_id is the least id of a timer made at an instant: ids are UUIDv7.
+CREATE FUNCTION minoots.first_id(at timestamptz) RETURNS uuid
+LANGUAGE sql IMMUTABLE AS $$
+SELECT (lpad(to_hex(greatest(extract(epoch FROM at) * 1000, 0)::bigint), 12, '0') || repeat('0', 20))::uuid
+$$;
+
 -- +goose StatementBegin
 -- drop_partition drops the first weekly partition after the given one, by name, all of which is older
 -- than "before". It gives its name, NULL at the end or if another replica is at it, and what became of
@@ -88,7 +94,7 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION minoots.history_partitions, minoots.history_begins, minoots.drop_partition FROM PUBLIC;
+REVOKE ALL ON FUNCTION minoots.history_partitions, minoots.history_begins, minoots.first_id, minoots.drop_partition FROM PUBLIC;
 
 -- +goose Down
-DROP FUNCTION minoots.drop_partition, minoots.history_begins, minoots.history_partitions;
+DROP FUNCTION minoots.drop_partition, minoots.first_id, minoots.history_begins, minoots.history_partitions;

@@ -6,9 +6,7 @@
 -- then, and a row that somebody holds is left to the next pass.
 WITH page AS MATERIALIZED (
     SELECT id FROM minoots.timer_states
-    WHERE id > $2 AND id < (
-        lpad(to_hex((extract(epoch FROM now() - $1::float8 * interval '1 second') * 1000)::bigint), 12, '0') || repeat('0', 20)
-    )::uuid
+    WHERE id > $2 AND id < minoots.first_id(now() - $1::float8 * interval '1 second')
     ORDER BY id
     LIMIT $3
 ),
