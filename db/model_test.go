@@ -1,0 +1,341 @@
+package db_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+	"pgregory.net/rapid"
+
+	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/testdb"
+)
+
+// modelFor bounds TestModel: go test ./db -run Model -model 10m -rapid.checks 1000000.
+var modelFor = flag.Duration("model", 4*time.Second, "how long TestModel looks for a difference")
+
+// TestModel does whatever may happen to timers, in any order: they are made,
+// cancelled and fired, workers record, crash and come back too late, connections
+// break in the commit. After each step the database is where the model is, and
+// at the end an audit finds nothing. rapid shrinks what it finds.
+func TestModel(t *testing.T) {
+	t.Parallel()
+	database, d := setup(t)
+	p := newProxy(t, database)
+	broken := connect(t, p.URL)
+	deadline, failing, runs := time.Now().Add(*modelFor), false, 0
+	rapid.Check(t, func(rt *rapid.T) {
+		if time.Now().After(deadline) && !failing {
+			return
+		}
+		done := false
+		defer func() { failing = failing || !done }() // what fails is shrunk, however long it takes
+		w := &modelWorld{database: database, d: d, broken: broken, proxy: p, ids: map[string]minoots.ID{}}
+		w.reset(rt)
+		rt.Repeat(w.operations())
+		w.audit(rt)
+		done = true
+		runs++
+	})
+	t.Log(runs, "runs")
+}
+
+// modelWorld is the model and the database, side by side.
+type modelWorld struct {
+	model
+	database *testdb.DB
+	d        *db.DB
+	broken   *db.DB // through the proxy
+	proxy    *proxy
+	base     time.Time
+	ids      map[string]minoots.ID
+	hand     []*inHand
+}
+
+// inHand is an outcome that a worker has not yet been told the fate of.
+type inHand struct {
+	modelOutcome
+	record db.OutcomeRecord
+}
+
+func (w *modelWorld) operations() map[string]func(*rapid.T) {
+	return map[string]func(*rapid.T){
+		"":               w.compare,
+		"create":         w.doCreate,
+		"time passes":    func(t *rapid.T) { w.now += rapid.IntRange(1, 60).Draw(t, "ms") * 1000 },
+		"cancel":         w.doCancel,
+		"claim":          w.doClaim,
+		"claim twice":    w.doClaims,
+		"cancel or fire": w.doRace,
+		"fetch":          w.doFetch,
+		"fetch more":     w.doFetch, // else there is little to record
+		"record":         w.doRecord,
+		"record more":    w.doRecord,
+		"lose a worker":  w.doLose,
+	}
+}
+
+func (w *modelWorld) reset(t *rapid.T) {
+	_, err := w.database.Pool.Exec(context.Background(), `
+		WITH a AS (DELETE FROM minoots.timers), b AS (DELETE FROM minoots.timer_states), c AS (DELETE FROM minoots.firings),
+			e AS (DELETE FROM minoots.attempts), f AS (DELETE FROM minoots.events), g AS (DELETE FROM minoots.idempotency_keys)
+		DELETE FROM river.river_job`)
+	require.NoError(t, err)
+	w.keys = map[string]modelKey{}
+	// Ahead of the clock, so that the run decides what is due.
+	w.base = w.d.Clock().Now().Add(time.Hour).Truncate(time.Second)
+}
+
+func (w *modelWorld) at() time.Time { return w.base.Add(time.Duration(w.now) * time.Microsecond) }
+
+func (w *modelWorld) compare(t *rapid.T) {
+	var got string
+	require.NoError(t, w.database.Pool.QueryRow(context.Background(), modelSQL).Scan(&got))
+	require.Equal(t, w.String(), got)
+}
+
+func (w *modelWorld) audit(t *rapid.T) {
+	a, err := w.d.AuditRun(context.Background(), db.AuditRequest{Grace: -3 * time.Hour})
+	require.NoError(t, err)
+	found := findings(a)
+	delete(found, "timer_overdue") // time is the run's own
+	require.Empty(t, found)
+}
+
+func (w *modelWorld) doCreate(t *rapid.T) {
+	n := len(w.timers) + 1
+	timer := &modelTimer{
+		name: fmt.Sprint("t", n), actions: rapid.IntRange(0, 4).Draw(t, "actions"), concurrency: rapid.IntRange(1, 3).Draw(t, "concurrency"),
+		due: w.now + rapid.IntRange(-20, 100).Draw(t, "in ms")*1000 + n, // no two at once
+	}
+	key := rapid.SampledFrom([]string{"", "", "", "k1", "k2"}).Draw(t, "key")
+	fingerprint := rapid.SampledFrom([]string{"x", "y"}).Draw(t, "fingerprint")
+	spec := timerAt(w.base.Add(time.Duration(timer.due)*time.Microsecond), timer.actions, timer.concurrency)
+	spec.Spec.Name, spec.IdempotencyKey, spec.Fingerprint = timer.name, key, []byte(fingerprint)
+	created, err := w.d.TimerCreate(context.Background(), []db.NewTimer{spec})
+	require.NoError(t, err)
+	known, again := w.keys[key]
+	switch {
+	case again && known.fingerprint != fingerprint:
+		require.Equal(t, minoots.CodeConflict, minoots.ErrorCode(created[0].Err))
+	case again:
+		require.True(t, created[0].Replayed)
+		require.Equal(t, known.timer, created[0].Timer.Name)
+	default:
+		require.NoError(t, created[0].Err)
+		require.False(t, created[0].Replayed)
+		w.create(timer)
+		w.ids[timer.name] = spec.ID
+		if key != "" {
+			w.keys[key] = modelKey{timer.name, fingerprint}
+		}
+	}
+}
+
+// aTimer draws one that is there.
+func (w *modelWorld) aTimer(t *rapid.T) *modelTimer {
+	if len(w.timers) == 0 {
+		t.Skip("no timer")
+	}
+	return w.timers[rapid.IntRange(0, len(w.timers)-1).Draw(t, "timer")]
+}
+
+func (w *modelWorld) doCancel(t *rapid.T) {
+	timer := w.aTimer(t)
+	got, err := w.d.TimerCancel(context.Background(), tenant, w.ids[timer.name], nil, nil)
+	if _, conflict := w.cancel(timer); conflict {
+		require.Equal(t, minoots.CodeConflict, minoots.ErrorCode(err))
+		return
+	}
+	require.NoError(t, err)
+	require.Equal(t, timer.status, string(got.Status))
+}
+
+// fires is the fire transaction, as the kernel makes it.
+func (w *modelWorld) fires(d *db.DB, limit int, refused string, fail error) (int, error) {
+	fired, err := d.TimerClaim(context.Background(), db.ClaimRequest{Limit: limit, Now: w.at()}, func(tx db.Tx, fired []db.Fired) error {
+		var all []db.Fired
+		for _, f := range fired {
+			if f.Name != refused || f.Actions == 0 {
+				all = append(all, f)
+			} else if err := db.FiringFail(context.Background(), tx, f.ID, f.Occurrence, f.DueAt, "no job can be made"); err != nil {
+				return err
+			}
+		}
+		return errors.Join(insertJobs(context.Background(), tx, firstDeliveries(all)), fail)
+	})
+	return len(fired), err
+}
+
+func (w *modelWorld) doClaim(t *rapid.T) {
+	limit := rapid.IntRange(1, 4).Draw(t, "limit")
+	due := w.due(limit)
+	fate := rapid.SampledFrom([]string{"", "", "", "refused", "rolled back", "cut before the commit", "cut after it"}).Draw(t, "fate")
+	if len(due) == 0 {
+		fate = "" // and nothing to commit
+	}
+	refused := ""
+	switch fate {
+	case "rolled back":
+		_, err := w.fires(w.d, limit, "", errors.New("boom"))
+		require.ErrorContains(t, err, "boom")
+		return
+	case "cut before the commit", "cut after it":
+		done := w.proxy.cutNext(fate == "cut after it")
+		_, err := w.fires(w.broken, limit, "", nil)
+		require.Equal(t, minoots.CodeUnavailable, minoots.ErrorCode(err), "%v", err)
+		<-done
+		if fate == "cut after it" {
+			w.claim(limit, "")
+		}
+		return
+	case "refused":
+		refused = due[0].name
+	}
+	fired, err := w.fires(w.d, limit, refused, nil)
+	require.NoError(t, err)
+	require.Equal(t, w.claim(limit, refused), fired)
+}
+
+// doClaims is two kernels that wake at once: neither waits, and none fires twice.
+func (w *modelWorld) doClaims(t *rapid.T) {
+	limit := rapid.IntRange(1, 3).Draw(t, "limit")
+	var g errgroup.Group
+	var fired [2]int
+	for i := range fired {
+		g.Go(func() (err error) { fired[i], err = w.fires(w.d, limit, "", nil); return err })
+	}
+	require.NoError(t, g.Wait())
+	require.Equal(t, w.claim(2*limit, ""), fired[0]+fired[1])
+}
+
+// doRace cancels while a kernel fires: one of them wins, and the other sees it.
+func (w *modelWorld) doRace(t *rapid.T) {
+	timer := w.aTimer(t)
+	var g errgroup.Group
+	var fired int
+	var cancelErr error
+	g.Go(func() (err error) { fired, err = w.fires(w.d, 10, "", nil); return err })
+	g.Go(func() error {
+		_, cancelErr = w.d.TimerCancel(context.Background(), tenant, w.ids[timer.name], nil, nil)
+		return nil
+	})
+	require.NoError(t, g.Wait())
+	if was := timer.status; minoots.ErrorCode(cancelErr) == minoots.CodeConflict || timer.actions == 0 && was == "scheduled" && w.settled(t, timer) {
+		require.Equal(t, w.claim(10, ""), fired)
+		w.cancel(timer)
+		return
+	}
+	require.NoError(t, cancelErr)
+	w.cancel(timer)
+	require.Equal(t, w.claim(10, ""), fired)
+}
+
+// settled tells whether a timer without actions has fired.
+func (w *modelWorld) settled(t *rapid.T, timer *modelTimer) bool {
+	got, err := w.d.TimerGet(context.Background(), tenant, w.ids[timer.name])
+	require.NoError(t, err)
+	return got.Status == minoots.StatusSettled
+}
+
+// aJob draws one in that state.
+func (w *modelWorld) aJob(t *rapid.T, state string) *modelJob {
+	var all []*modelJob
+	for _, j := range w.jobs {
+		if j.state == state {
+			all = append(all, j)
+		}
+	}
+	if len(all) == 0 {
+		t.Skip("no job")
+	}
+	return all[rapid.IntRange(0, len(all)-1).Draw(t, "job")]
+}
+
+const jobOf = ` WHERE args #>> '{timer,name}' = $1 AND args #>> '{action,id}' = $2`
+
+// doFetch begins an attempt, whose outcome is then in a worker's hand.
+func (w *modelWorld) doFetch(t *rapid.T) {
+	j := w.aJob(t, "available")
+	j.state = "running"
+	j.attempt++
+	o := &inHand{}
+	o.job, o.attempt = j, j.attempt
+	o.ok = rapid.Bool().Draw(t, "ok")
+	o.final = o.ok || rapid.Bool().Draw(t, "final")
+	r := &o.record
+	r.Attempt, r.Final, r.Delivery, r.Outcome = j.attempt, o.final, new(minoots.Delivery), succeeded()
+	if !o.ok {
+		r.Outcome = failed("no")
+	}
+	var args []byte
+	err := w.database.Pool.QueryRow(context.Background(), `UPDATE river.river_job SET state = 'running', attempt = attempt + 1, attempted_at = now()`+
+		jobOf+" RETURNING id, args", j.timer.name, j.action).Scan(&r.JobID, &args)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(args, r.Delivery))
+	w.hand = append(w.hand, o)
+}
+
+// doLose gives a running job up: what its worker has in hand comes too late. So
+// do River's own retry and rescue, and a new row under a higher generation.
+func (w *modelWorld) doLose(t *rapid.T) {
+	j := w.aJob(t, "running")
+	j.state = "available"
+	sql := "UPDATE river.river_job SET state = 'available'" + jobOf
+	if rapid.Bool().Draw(t, "as a new job") {
+		j2 := *j
+		j2.attempt, j2.generation = 0, j.generation+1
+		for i := range w.jobs {
+			if w.jobs[i] == j {
+				w.jobs[i] = &j2
+			}
+		}
+		sql = `WITH old AS (DELETE FROM river.river_job` + jobOf + ` RETURNING args, max_attempts, queue, kind)
+			INSERT INTO river.river_job (kind, args, max_attempts, queue, state)
+			SELECT kind, jsonb_set(args, '{generation}', to_jsonb(coalesce((args ->> 'generation')::int, 0) + 1)), max_attempts, queue, 'available' FROM old`
+	}
+	_, err := w.database.Pool.Exec(context.Background(), sql, j.timer.name, j.action)
+	require.NoError(t, err)
+}
+
+func (w *modelWorld) doRecord(t *rapid.T) {
+	if len(w.hand) == 0 {
+		t.Skip("nothing in hand")
+	}
+	var group []*modelOutcome
+	var records []db.OutcomeRecord
+	alone, follows := true, false
+	for _, i := range rapid.SliceOfNDistinct(rapid.IntRange(0, len(w.hand)-1), 1, min(4, len(w.hand)), rapid.ID).Draw(t, "outcomes") {
+		o := w.hand[i]
+		group, records = append(group, &o.modelOutcome), append(records, o.record)
+		alone = alone && o.record.Delivery.Alone
+		f := o.job.timer.firing
+		follows = follows || o.live(&w.model) && o.final && f.started < o.job.timer.actions
+	}
+	fate := rapid.SampledFrom([]string{"", "", "", "rolled back", "cut before the commit", "cut after it"}).Draw(t, "fate")
+	switch {
+	case fate == "rolled back" && follows:
+		_, err := w.d.OutcomeRecord(context.Background(), "replica", records,
+			func(context.Context, db.Tx, []minoots.Delivery) error { return errors.New("boom") })
+		require.ErrorContains(t, err, "boom")
+	case fate == "cut before the commit" && !alone, fate == "cut after it" && !alone:
+		done := w.proxy.cutNext(fate == "cut after it")
+		_, err := w.broken.OutcomeRecord(context.Background(), "replica", records, insertJobs)
+		require.Equal(t, minoots.CodeUnavailable, minoots.ErrorCode(err), "%v", err)
+		<-done
+		if fate == "cut after it" {
+			w.record(group)
+		}
+	default:
+		live, err := w.d.OutcomeRecord(context.Background(), "replica", records, insertJobs)
+		require.NoError(t, err)
+		require.Equal(t, w.record(group), live)
+	}
+}
