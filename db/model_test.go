@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -39,6 +40,13 @@ func TestModel(t *testing.T) {
 		defer func() { failing = failing || !done }() // what fails is shrunk, however long it takes
 		w := &modelWorld{database: database, d: d, broken: broken, proxy: p, ids: map[string]minoots.ID{}}
 		w.reset(rt)
+		if rapid.Bool().Draw(rt, "begin with something under way") {
+			w.createOne(rt, -1)
+			w.createOne(rt, -1)
+			_, err := w.fires(d, 2, "", nil)
+			require.NoError(rt, err)
+			w.claim(2, "")
+		}
 		rt.Repeat(w.operations())
 		w.audit(rt)
 		done = true
@@ -78,7 +86,8 @@ func (w *modelWorld) operations() map[string]func(*rapid.T) {
 		"fetch more":     w.doFetch, // else there is little to record
 		"record":         w.doRecord,
 		"record more":    w.doRecord,
-		"lose a worker":  w.doLose,
+		"lose a worker":  func(t *rapid.T) { w.lose(t, w.aJob(t, "running")) },
+		"redeliver":      w.doRedeliver,
 	}
 }
 
@@ -110,10 +119,14 @@ func (w *modelWorld) audit(t *rapid.T) {
 }
 
 func (w *modelWorld) doCreate(t *rapid.T) {
+	w.createOne(t, rapid.IntRange(-20, 60).Draw(t, "in ms"))
+}
+
+func (w *modelWorld) createOne(t *rapid.T, ms int) {
 	n := len(w.timers) + 1
 	timer := &modelTimer{
 		name: fmt.Sprint("t", n), actions: rapid.IntRange(0, 4).Draw(t, "actions"), concurrency: rapid.IntRange(1, 3).Draw(t, "concurrency"),
-		due: w.now + rapid.IntRange(-20, 100).Draw(t, "in ms")*1000 + n, // no two at once
+		due: w.now + ms*1000 + n, // no two at once
 	}
 	key := rapid.SampledFrom([]string{"", "", "", "k1", "k2"}).Draw(t, "key")
 	fingerprint := rapid.SampledFrom([]string{"x", "y"}).Draw(t, "fingerprint")
@@ -194,7 +207,11 @@ func (w *modelWorld) doClaim(t *rapid.T) {
 		<-done
 		if fate == "cut after it" {
 			w.claim(limit, "")
+			return
 		}
+		// Until the server has noticed, it holds the rows, and claims step over them.
+		_, err = w.database.Pool.Exec(context.Background(), "SELECT FROM minoots.timer_states FOR UPDATE")
+		require.NoError(t, err)
 		return
 	case "refused":
 		refused = due[0].name
@@ -263,7 +280,10 @@ const jobOf = ` WHERE args #>> '{timer,name}' = $1 AND args #>> '{action,id}' = 
 
 // doFetch begins an attempt, whose outcome is then in a worker's hand.
 func (w *modelWorld) doFetch(t *rapid.T) {
-	j := w.aJob(t, "available")
+	w.fetch(t, w.aJob(t, "available"))
+}
+
+func (w *modelWorld) fetch(t *rapid.T, j *modelJob) {
 	j.state = "running"
 	j.attempt++
 	o := &inHand{}
@@ -283,10 +303,14 @@ func (w *modelWorld) doFetch(t *rapid.T) {
 	w.hand = append(w.hand, o)
 }
 
-// doLose gives a running job up: what its worker has in hand comes too late. So
-// do River's own retry and rescue, and a new row under a higher generation.
-func (w *modelWorld) doLose(t *rapid.T) {
-	j := w.aJob(t, "running")
+// doRedeliver gives a job to a second worker while the first is still at it.
+func (w *modelWorld) doRedeliver(t *rapid.T) {
+	w.fetch(t, w.lose(t, w.aJob(t, "running")))
+}
+
+// lose gives a running job up: what its worker has in hand comes too late. So do
+// River's own retry and rescue, and a new row under a higher generation.
+func (w *modelWorld) lose(t *rapid.T, j *modelJob) *modelJob {
 	j.state = "available"
 	sql := "UPDATE river.river_job SET state = 'available'" + jobOf
 	if rapid.Bool().Draw(t, "as a new job") {
@@ -297,12 +321,14 @@ func (w *modelWorld) doLose(t *rapid.T) {
 				w.jobs[i] = &j2
 			}
 		}
+		j = &j2
 		sql = `WITH old AS (DELETE FROM river.river_job` + jobOf + ` RETURNING args, max_attempts, queue, kind)
 			INSERT INTO river.river_job (kind, args, max_attempts, queue, state)
 			SELECT kind, jsonb_set(args, '{generation}', to_jsonb(coalesce((args ->> 'generation')::int, 0) + 1)), max_attempts, queue, 'available' FROM old`
 	}
 	_, err := w.database.Pool.Exec(context.Background(), sql, j.timer.name, j.action)
 	require.NoError(t, err)
+	return j
 }
 
 func (w *modelWorld) doRecord(t *rapid.T) {
@@ -337,5 +363,7 @@ func (w *modelWorld) doRecord(t *rapid.T) {
 		live, err := w.d.OutcomeRecord(context.Background(), "replica", records, insertJobs)
 		require.NoError(t, err)
 		require.Equal(t, w.record(group), live)
+		// Told, the workers let go; after an error they come again.
+		w.hand = slices.DeleteFunc(w.hand, func(o *inHand) bool { return slices.Contains(group, &o.modelOutcome) })
 	}
 }
