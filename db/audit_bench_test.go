@@ -65,7 +65,7 @@ func BenchmarkAudit(b *testing.B) {
 			require.Zero(b, c.Found, "%s %v", c.Name, c.Examples)
 			took += fmt.Sprintf("%-28s %8d looked at, %6d ms\n", c.Name, c.Looked, c.TookMs)
 		}
-		b.Log(took)
+		b.Log("\n" + took)
 	}
 }
 
