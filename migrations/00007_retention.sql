@@ -23,10 +23,13 @@ WHERE bounds LIKE 'FOR VALUES FROM (''%'
 $$;
 
 -- history_begins tells from when on a history table is whole: what is older has been dropped, but for
--- stray rows in the default partition.
+-- stray rows in the default partition, and for weeks that were kept because something in them runs.
 CREATE FUNCTION minoots.history_begins(history text) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$
-SELECT coalesce(min(begins), '-infinity') FROM minoots.history_partitions() WHERE parent = history
+SELECT coalesce(max(p.begins), '-infinity')
+FROM minoots.history_partitions() p
+WHERE p.parent = history AND p.begins <= now()
+    AND NOT EXISTS (SELECT FROM minoots.history_partitions() q WHERE q.parent = history AND q.ends = p.begins)
 $$;
 
 -- first_id is the least id of a timer made at an instant: ids are UUIDv7.
@@ -55,13 +58,14 @@ CREATE FUNCTION minoots.drop_partition(before timestamptz, after text, OUT parti
 LANGUAGE plpgsql SET lock_timeout = '250ms' AS $$
 DECLARE
     history text;
+    since   timestamptz;
     until   timestamptz;
-    running boolean := false;
+    running boolean;
 BEGIN
     IF NOT pg_try_advisory_xact_lock(7700, 2) THEN
         RETURN;
     END IF;
-    SELECT p.partition, p.parent, p.ends INTO partition, history, until
+    SELECT p.partition, p.parent, p.begins, p.ends INTO partition, history, since, until
     FROM minoots.history_partitions() p
     WHERE p.ends <= before AND p.partition > after
     ORDER BY p.partition
@@ -69,28 +73,26 @@ BEGIN
     IF partition IS NULL THEN
         RETURN;
     END IF;
+    outcome := 'running';
     IF history = 'firings' THEN
         EXECUTE format('SELECT EXISTS (SELECT FROM minoots.%I WHERE status = ''running'')', partition) INTO running;
-    END IF;
-    IF NOT running THEN
-        BEGIN
-            EXECUTE format('LOCK TABLE ONLY minoots.%I IN ACCESS EXCLUSIVE MODE', history);
-            running := history = 'firings' AND EXISTS (
-                SELECT FROM river.river_job j
-                WHERE j.kind = 'action' AND j.state::text NOT IN ('completed', 'cancelled', 'discarded')
-                    AND (j.args ->> 'dueAt')::timestamptz < until
-            );
-            IF NOT running THEN
-                EXECUTE format('DROP TABLE minoots.%I', partition);
-                outcome := 'dropped';
-                RETURN;
-            END IF;
-        EXCEPTION WHEN lock_not_available THEN
-            outcome := 'locked';
+        IF running THEN
             RETURN;
-        END;
+        END IF;
     END IF;
-    outcome := 'running';
+    EXECUTE format('LOCK TABLE ONLY minoots.%I IN ACCESS EXCLUSIVE MODE', history);
+    IF history = 'firings' AND EXISTS (
+        SELECT FROM river.river_job j
+        WHERE j.state::text NOT IN ('completed', 'cancelled', 'discarded')
+            AND CASE j.kind WHEN 'action' THEN (j.args ->> 'dueAt')::timestamptz END >= since
+            AND CASE j.kind WHEN 'action' THEN (j.args ->> 'dueAt')::timestamptz END < until
+    ) THEN
+        RETURN;
+    END IF;
+    EXECUTE format('DROP TABLE minoots.%I', partition);
+    outcome := 'dropped';
+EXCEPTION WHEN lock_not_available THEN
+    outcome := 'locked';
 END $$;
 -- +goose StatementEnd
 
