@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
 	"github.com/minoots/minoots/internal/testdb"
 )
@@ -83,4 +85,39 @@ func age(t *testing.T, database *testdb.DB, days int) {
 		_, err := database.Pool.Exec(t.Context(), sql)
 		require.NoError(t, err, sql)
 	}
+}
+
+// Behind a transaction pooler both do their work too.
+func TestAuditAndRetentionThroughAPooler(t *testing.T) {
+	t.Parallel()
+	database := testdb.New(t)
+	d := connect(t, database.PgBouncer(t))
+	require.True(t, d.Pooled())
+	lived(t, database, d)
+	age(t, database, 60)
+	lived(t, database, d)
+	dropped := dropAll(t, d, month)
+	assert.Equal(t, db.DropDone, dropped["events_"+monday(d.Clock().Now().Add(-60*day))])
+	_, err := d.HistoryForget(t.Context(), month)
+	require.NoError(t, err)
+	assert.NotZero(t, forgetTimers(t, d))
+	a := audit(t, d, db.AuditRequest{})
+	assert.Empty(t, findings(a))
+	var timeout string
+	require.NoError(t, d.Pool().QueryRow(t.Context(), "SELECT current_setting('statement_timeout')").Scan(&timeout))
+	assert.Equal(t, "0", timeout, "the settings of an audit end with it")
+}
+
+// A check that takes too long is named, and what can be done about it.
+func TestAuditTakesNoLongerThanAllowed(t *testing.T) {
+	t.Parallel()
+	database, d := setup(t)
+	tx, err := database.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, tx.Rollback(context.Background())) }()
+	_, err = tx.Exec(t.Context(), "LOCK TABLE river.river_job")
+	require.NoError(t, err)
+	_, err = d.AuditRun(t.Context(), db.AuditRequest{Timeout: 100 * time.Millisecond})
+	assert.Equal(t, minoots.CodeUnavailable, minoots.ErrorCode(err))
+	require.ErrorContains(t, err, "firing_without_job")
 }
