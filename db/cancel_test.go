@@ -37,7 +37,7 @@ func TestCancelRacesWithClaim(t *testing.T) {
 				start := make(chan struct{})
 				race.Go(func() error {
 					<-start
-					got, err := claimer.TimerClaim(t.Context(), db.ClaimRequest{LowWater: at, Now: at, Limit: 1}, func(db.Tx, []db.Fired) error { return nil })
+					got, err := claimer.TimerClaim(t.Context(), db.ClaimRequest{LowWater: at, Now: at, Limit: 1}, then(func(db.Tx, []db.Fired) error { return nil }))
 					if len(got) > 0 {
 						mu.Lock()
 						defer mu.Unlock()
@@ -96,7 +96,7 @@ func TestCancelWaitsForAClaim(t *testing.T) {
 		create(t, d, n)
 		var cancelled minoots.Timer
 		told := make(chan error, 1)
-		_, err := d.TimerClaim(t.Context(), db.ClaimRequest{Limit: 1}, func(db.Tx, []db.Fired) error {
+		_, err := d.TimerClaim(t.Context(), db.ClaimRequest{Limit: 1}, then(func(db.Tx, []db.Fired) error {
 			go func() {
 				reason, by := "no longer needed", "me"
 				var err error
@@ -105,7 +105,7 @@ func TestCancelWaitsForAClaim(t *testing.T) {
 			}()
 			waitForLock(t, database)
 			return outcome
-		})
+		}))
 		require.ErrorIs(t, err, outcome)
 		if outcome == nil {
 			assert.Equal(t, minoots.CodeConflict, minoots.ErrorCode(<-told))

@@ -23,9 +23,6 @@ var timerUpcomingSQL string
 //go:embed query/timer_backlog.sql
 var timerBacklogSQL string
 
-//go:embed query/job_notify.sql
-var jobNotifySQL string
-
 // ClaimRequest says what to claim.
 type ClaimRequest struct {
 	// LowWater bounds the search from below; the zero time searches all.
@@ -55,12 +52,14 @@ type Fired struct {
 	Unreadable error
 }
 
-// TimerClaim runs the fire transaction: it claims due timers, hands them to
-// then, inside the transaction, and commits. It gives how many it claimed; with
-// none it rolls back and does not call then. If the connection dies during the
-// commit the error is CodeUnavailable and either all of it happened or none: if
-// none, the timers are still due and the next claim takes them.
-func (d *DB) TimerClaim(ctx context.Context, req ClaimRequest, then func(Tx, []Fired) error) ([]Fired, error) {
+// TimerClaim runs the fire transaction: it claims due timers, asks plan for the
+// jobs of what it has claimed, inserts them and commits, in two round trips. It
+// gives what it claimed, also beside an error that came after the claim; with
+// nothing it rolls back and does not call plan. If
+// the connection dies during the commit the error is CodeUnavailable and either
+// all of it happened or none: if none, the timers are still due and the next
+// claim takes them.
+func (d *DB) TimerClaim(ctx context.Context, req ClaimRequest, plan func(context.Context, Tx, []Fired) (*JobBatch, error)) ([]Fired, error) {
 	conn, err := d.pool.Acquire(ctx)
 	if err != nil {
 		return nil, translate(err)
@@ -74,20 +73,26 @@ func (d *DB) TimerClaim(ctx context.Context, req ClaimRequest, then func(Tx, []F
 	sent := time.Now()
 	results := conn.SendBatch(ctx, batch)
 	tx := results.Tx()
-	defer rollback(ctx, tx) // without effect after a commit
 	var clock time.Time
-	fired, err := readFired(results, &clock)
-	if err := firstError(err, results.Close()); err != nil {
+	var xid string
+	fired, err := readFired(results, &clock, &xid)
+	if err := firstError(err, results.Close()); err != nil || len(fired) == 0 {
+		rollback(ctx, tx)
 		return nil, translate(err)
-	}
-	if len(fired) == 0 {
-		return nil, nil
 	}
 	d.clock.Observe(sent, time.Now(), clock)
-	if err := then(tx, fired); err != nil {
-		return nil, translate(err)
+	jobs, err := plan(ctx, tx, fired)
+	if err != nil {
+		rollback(ctx, tx)
+		return fired, translate(err)
 	}
-	return fired, translate(tx.Commit(ctx))
+	jobs.begun(xid)
+	// So do the jobs and the commit.
+	if err = translate(jobs.commit(ctx, tx)); err != nil {
+		rollback(ctx, tx)
+	}
+	jobs.done(err)
+	return fired, err
 }
 
 // rollbackTimeout is how long a connection may take to say goodbye; one that has
@@ -109,7 +114,7 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-func readFired(results pgx.BatchResults, clock *time.Time) ([]Fired, error) {
+func readFired(results pgx.BatchResults, clock *time.Time, xid *string) ([]Fired, error) {
 	if _, err := results.Exec(); err != nil { // BEGIN
 		return nil, err
 	}
@@ -123,7 +128,7 @@ func readFired(results pgx.BatchResults, clock *time.Time) ([]Fired, error) {
 		var f Fired
 		var labels, bundle, binding []byte
 		err := rows.Scan(&f.ID, &f.TenantID, &f.Occurrence, &f.Actions, &f.DueAt, &f.FiredAt, &f.Name, &f.RequestedBy,
-			&labels, &f.Metadata, &bundle, &binding, clock)
+			&labels, &f.Metadata, &bundle, &binding, clock, xid)
 		if err != nil {
 			return nil, err
 		}
@@ -186,11 +191,4 @@ func (d *DB) TimerBacklog(ctx context.Context, bound int) (n int, oldest time.Ti
 		oldest = *due
 	}
 	return n, oldest, translate(err)
-}
-
-// JobNotify wakes the workers of River queues when tx commits. River itself
-// notifies through a limiter that may leave jobs to the next poll.
-func JobNotify(ctx context.Context, tx Tx, queues []string) error {
-	_, err := tx.Exec(ctx, jobNotifySQL, queues)
-	return translate(err)
 }

@@ -41,7 +41,7 @@ func TestClaimByManyReplicas(t *testing.T) {
 			// A short batch is not the end: others may hold the rest. They may also
 			// fail, so that a kernel looks again; here nobody does.
 			for {
-				fired, err := replica.TimerClaim(t.Context(), db.ClaimRequest{Limit: batch}, func(db.Tx, []db.Fired) error { return nil })
+				fired, err := replica.TimerClaim(t.Context(), db.ClaimRequest{Limit: batch}, then(func(db.Tx, []db.Fired) error { return nil }))
 				if err != nil || len(fired) == 0 {
 					mu.Lock()
 					defer mu.Unlock()
@@ -163,11 +163,11 @@ func TestClaimCarriesTheDefinition(t *testing.T) {
 	n.Spec.AgentBinding = &minoots.AgentBinding{Adapter: "mcp", Target: "x"}
 	create(t, d, n)
 	called := 0
-	fired, err := d.TimerClaim(t.Context(), db.ClaimRequest{Limit: 10}, func(tx db.Tx, fired []db.Fired) error {
+	fired, err := d.TimerClaim(t.Context(), db.ClaimRequest{Limit: 10}, then(func(tx db.Tx, fired []db.Fired) error {
 		called++
 		assert.Len(t, fired, 1)
 		return tx.Conn().Ping(t.Context())
-	})
+	}))
 	require.NoError(t, err)
 	require.Len(t, fired, 1)
 	f := fired[0]
@@ -178,7 +178,7 @@ func TestClaimCarriesTheDefinition(t *testing.T) {
 	assert.True(t, f.DueAt.Equal(n.Spec.FireAt.Time))
 
 	assert.Empty(t, claim(t, d, db.ClaimRequest{Limit: 10}))
-	_, err = d.TimerClaim(t.Context(), db.ClaimRequest{Limit: 10}, func(db.Tx, []db.Fired) error { called++; return nil })
+	_, err = d.TimerClaim(t.Context(), db.ClaimRequest{Limit: 10}, then(func(db.Tx, []db.Fired) error { called++; return nil }))
 	require.NoError(t, err)
 	assert.Equal(t, 1, called, "nothing due, nothing to do")
 }
@@ -192,10 +192,10 @@ func TestClaimsDoNotWaitForEachOther(t *testing.T) {
 	timers := []db.NewTimer{timerAt(now.Add(-3*time.Second), 0, 0), timerAt(now.Add(-2*time.Second), 0, 0), timerAt(now.Add(-time.Second), 0, 0)}
 	create(t, one, timers...)
 	var inner []db.Fired
-	outer, err := one.TimerClaim(t.Context(), db.ClaimRequest{Limit: 2}, func(db.Tx, []db.Fired) error {
+	outer, err := one.TimerClaim(t.Context(), db.ClaimRequest{Limit: 2}, then(func(db.Tx, []db.Fired) error {
 		inner = claim(t, two, db.ClaimRequest{Limit: 2})
 		return nil
-	})
+	}))
 	require.NoError(t, err)
 	require.Len(t, outer, 2)
 	require.Len(t, inner, 1)

@@ -54,21 +54,21 @@ func TestClaimDiesBeforeTheCommit(t *testing.T) {
 		assert.NoError(t, err)
 	}
 	for what, c := range map[string]struct {
-		then func(db.Tx, []db.Fired) error
+		then func(context.Context, db.Tx, []db.Fired) (*db.JobBatch, error)
 		want minoots.Code
 	}{
-		"then fails": {func(db.Tx, []db.Fired) error { return boom }, minoots.CodeInternal},
-		"the server ends the session": {func(tx db.Tx, _ []db.Fired) error {
+		"then fails": {then(func(db.Tx, []db.Fired) error { return boom }), minoots.CodeInternal},
+		"the server ends the session": {then(func(tx db.Tx, _ []db.Fired) error {
 			_, err := tx.Exec(t.Context(), "SELECT pg_terminate_backend(pg_backend_pid())")
 			assert.Error(t, err)
 			return err
-		}, minoots.CodeUnavailable},
-		"then does not notice": {func(tx db.Tx, _ []db.Fired) error { terminate(tx); return nil }, minoots.CodeUnavailable},
-		"a statement fails, then does not care": {func(tx db.Tx, _ []db.Fired) error {
+		}), minoots.CodeUnavailable},
+		"then does not notice": {then(func(tx db.Tx, _ []db.Fired) error { terminate(tx); return nil }), minoots.CodeUnavailable},
+		"a statement fails, then does not care": {then(func(tx db.Tx, _ []db.Fired) error {
 			_, err := tx.Exec(t.Context(), "SELECT 1/0")
 			assert.Error(t, err)
 			return nil
-		}, minoots.CodeInternal},
+		}), minoots.CodeInternal},
 	} {
 		id := create(t, d, timerAt(d.Clock().Now().Add(-time.Second), 1, 1))[0]
 		_, err := d.TimerClaim(t.Context(), db.ClaimRequest{Limit: 10}, c.then)
@@ -83,7 +83,7 @@ func TestClaimDiesBeforeTheCommit(t *testing.T) {
 	// The caller gives up.
 	id := create(t, d, timerAt(d.Clock().Now().Add(-time.Second), 1, 1))[0]
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := d.TimerClaim(ctx, db.ClaimRequest{Limit: 10}, func(db.Tx, []db.Fired) error { cancel(); return nil })
+	_, err := d.TimerClaim(ctx, db.ClaimRequest{Limit: 10}, then(func(db.Tx, []db.Fired) error { cancel(); return nil }))
 	require.ErrorIs(t, err, context.Canceled)
 	untouched(t, database, other, id)
 	firedOnce(t, database, d, id)
@@ -99,7 +99,7 @@ func TestClaimDiesInTheCommit(t *testing.T) {
 	for _, committed := range []bool{false, true} {
 		id := create(t, direct, timerAt(direct.Clock().Now().Add(-time.Second), 1, 1))[0]
 		done := p.cutNext(committed)
-		_, err := d.TimerClaim(t.Context(), db.ClaimRequest{Limit: 10}, func(db.Tx, []db.Fired) error { return nil })
+		_, err := d.TimerClaim(t.Context(), db.ClaimRequest{Limit: 10}, then(func(db.Tx, []db.Fired) error { return nil }))
 		assert.Equal(t, minoots.CodeUnavailable, minoots.ErrorCode(err), "%v", err)
 		<-done
 		if !committed {
@@ -126,7 +126,7 @@ func TestOutcomeDiesInTheCommit(t *testing.T) {
 		group := []db.OutcomeRecord{running(t, database, f)}
 		done := p.cutNext(committed)
 		enqueued := 0
-		enqueue := func(context.Context, db.Tx, []minoots.Delivery) error { enqueued++; return nil }
+		enqueue := after(func(context.Context, db.Tx, []minoots.Delivery) error { enqueued++; return nil })
 		_, err := d.OutcomeRecord(t.Context(), "replica", group, enqueue)
 		assert.Equal(t, minoots.CodeUnavailable, minoots.ErrorCode(err), "%v", err)
 		<-done

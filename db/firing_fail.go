@@ -5,8 +5,6 @@ import (
 	_ "embed"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/minoots/minoots"
 )
 
@@ -19,9 +17,4 @@ var firingFailSQL string
 func FiringFail(ctx context.Context, tx Tx, timer minoots.ID, occurrence int, dueAt time.Time, reason string) error {
 	_, err := tx.Exec(ctx, firingFailSQL, timer, occurrence, dueAt, reason)
 	return translate(err)
-}
-
-// InSavepoint runs fn in a part of tx: what fn fails at leaves tx as it was before.
-func InSavepoint(ctx context.Context, tx Tx, fn func(Tx) error) error {
-	return translate(pgx.BeginFunc(ctx, tx, fn))
 }

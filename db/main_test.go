@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"context"
 	"flag"
 	"os"
 	"testing"
@@ -72,7 +73,7 @@ func create(t *testing.T, d *db.DB, timers ...db.NewTimer) []minoots.ID {
 // claim fires what is due and enqueues nothing.
 func claim(t *testing.T, d *db.DB, req db.ClaimRequest) []db.Fired {
 	t.Helper()
-	fired, err := d.TimerClaim(t.Context(), req, func(db.Tx, []db.Fired) error { return nil })
+	fired, err := d.TimerClaim(t.Context(), req, then(func(db.Tx, []db.Fired) error { return nil }))
 	require.NoError(t, err)
 	return fired
 }
@@ -104,4 +105,16 @@ func compareGolden(t *testing.T, file, got string) {
 	want, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.Equal(t, string(want), got, "if this is meant: go test ./db -update, and read the difference")
+}
+
+// then is what a claim does in its transaction, making no jobs.
+func then(do func(db.Tx, []db.Fired) error) func(context.Context, db.Tx, []db.Fired) (*db.JobBatch, error) {
+	return func(_ context.Context, tx db.Tx, fired []db.Fired) (*db.JobBatch, error) { return nil, do(tx, fired) }
+}
+
+// after is the same for the actions that follow an outcome.
+func after(do func(context.Context, db.Tx, []minoots.Delivery) error) func(context.Context, db.Tx, []minoots.Delivery) (*db.JobBatch, error) {
+	return func(ctx context.Context, tx db.Tx, next []minoots.Delivery) (*db.JobBatch, error) {
+		return nil, do(ctx, tx, next)
+	}
 }

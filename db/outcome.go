@@ -14,19 +14,22 @@ var outcomeRecordSQL string
 
 // OutcomeRecord is the outcome of one attempt, on its way into the database.
 type OutcomeRecord struct {
-	JobID    int64 // River's
-	Attempt  int   // River's, which is ours: 1 for the first
-	Final    bool  // no further attempt: it succeeded, or failed for good
+	JobID   int64 // River's
+	Attempt int   // River's, which is ours: 1 for the first
+	Final   bool  // no further attempt: it succeeded, or failed for good
+	// RetryAt puts the job back for its next attempt then. Zero leaves that to
+	// River, which does it for the jobs that it fetched.
+	RetryAt  time.Time
 	Delivery *minoots.Delivery
 	Outcome  minoots.Outcome
 }
 
 // OutcomeRecord records a group of outcomes in one transaction, with the actions
-// that follow them in their bundles, which enqueue inserts as jobs. It gives, for
+// that follow them in their bundles, of which plan makes jobs. It gives, for
 // each, whether it counted: an attempt that is not its job's current one any
 // more changes nothing. Recording the same group again is harmless.
 func (d *DB) OutcomeRecord(
-	ctx context.Context, replica string, group []OutcomeRecord, enqueue func(context.Context, Tx, []minoots.Delivery) error,
+	ctx context.Context, replica string, group []OutcomeRecord, plan func(context.Context, Tx, []minoots.Delivery) (*JobBatch, error),
 ) ([]bool, error) {
 	alone := true
 	for i := range group {
@@ -37,6 +40,7 @@ func (d *DB) OutcomeRecord(
 		return live, translate(err)
 	}
 	var live []bool
+	var jobs *JobBatch
 	err := d.InTx(ctx, func(tx Tx) error {
 		var next []minoots.Delivery
 		var err error
@@ -44,8 +48,12 @@ func (d *DB) OutcomeRecord(
 		if err != nil || len(next) == 0 {
 			return err
 		}
-		return enqueue(ctx, tx, next)
+		if jobs, err = plan(ctx, tx, next); err != nil {
+			return err
+		}
+		return jobs.insert(ctx, tx)
 	})
+	jobs.done(err)
 	return live, err
 }
 
@@ -113,6 +121,7 @@ type outcomeColumns struct {
 	final, ok, recurring    []bool
 	timers                  []minoots.ID
 	due, started, finished  []time.Time
+	retryAt                 []*time.Time
 	occurrences             []int32
 	tenants, actions, kinds []string
 	http                    []*int32
@@ -128,6 +137,7 @@ func (c *outcomeColumns) add(r *OutcomeRecord) {
 	c.recurring = append(c.recurring, d.Recurring)
 	c.timers = append(c.timers, d.Timer.ID)
 	c.due = append(c.due, d.DueAt.Time)
+	c.retryAt = append(c.retryAt, optionalTime(r.RetryAt))
 	c.started = append(c.started, o.StartedAt)
 	c.finished = append(c.finished, o.FinishedAt)
 	c.occurrences = append(c.occurrences, int32(d.Occurrence))
@@ -148,6 +158,6 @@ func (c *outcomeColumns) add(r *OutcomeRecord) {
 func (c *outcomeColumns) args() []any {
 	return []any{
 		c.jobs, c.attempts, c.final, c.ok, c.timers, c.due, c.occurrences, c.tenants, c.actions, c.kinds,
-		c.started, c.finished, c.http, c.classes, c.errs, c.bodies, c.recurring,
+		c.started, c.finished, c.http, c.classes, c.errs, c.bodies, c.recurring, c.retryAt,
 	}
 }

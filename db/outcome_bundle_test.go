@@ -43,7 +43,7 @@ func TestOutcomesOfABundle(t *testing.T) {
 func follows(t *testing.T, d *db.DB, group ...db.OutcomeRecord) string {
 	t.Helper()
 	next := ""
-	live, err := d.OutcomeRecord(t.Context(), "replica", group, func(_ context.Context, _ db.Tx, deliveries []minoots.Delivery) error {
+	live, err := d.OutcomeRecord(t.Context(), "replica", group, after(func(_ context.Context, _ db.Tx, deliveries []minoots.Delivery) error {
 		assert.NotEmpty(t, deliveries)
 		for _, n := range deliveries {
 			next += n.Action.ID
@@ -52,7 +52,7 @@ func follows(t *testing.T, d *db.DB, group ...db.OutcomeRecord) string {
 			assert.Equal(t, want, n)
 		}
 		return nil
-	})
+	}))
 	require.NoError(t, err)
 	assert.NotContains(t, live, false)
 	return next
@@ -86,13 +86,13 @@ func TestOutcomesOfOneFiringInTwoGroups(t *testing.T) {
 	second := make(chan string, 1)
 	r := runningAction(t, database, f, 1)
 	_, err := one.OutcomeRecord(t.Context(), "one", []db.OutcomeRecord{runningAction(t, database, f, 0)},
-		func(_ context.Context, _ db.Tx, next []minoots.Delivery) error {
+		after(func(_ context.Context, _ db.Tx, next []minoots.Delivery) error {
 			assert.Len(t, next, 1)
 			assert.Equal(t, "c", next[0].Action.ID)
 			go func() { second <- follows(t, two, r) }()
 			waitForLock(t, database)
 			return nil
-		})
+		}))
 	require.NoError(t, err)
 	assert.Equal(t, "d", <-second)
 
@@ -149,7 +149,7 @@ func TestOutcomeWithItsNextActionOrNotAtAll(t *testing.T) {
 	r := running(t, database, f)
 	before := history(t, database, f.ID)
 	_, err := d.OutcomeRecord(t.Context(), "replica", []db.OutcomeRecord{r},
-		func(context.Context, db.Tx, []minoots.Delivery) error { return fmt.Errorf("no room") })
+		after(func(context.Context, db.Tx, []minoots.Delivery) error { return fmt.Errorf("no room") }))
 	require.ErrorContains(t, err, "no room")
 	assert.Equal(t, before, history(t, database, f.ID))
 	assert.Equal(t, "b", follows(t, d, r), "and can be recorded again")

@@ -48,9 +48,9 @@ func failed(why string) minoots.Outcome {
 // record records a group that nothing follows, and expects it to count so.
 func record(t *testing.T, d *db.DB, want []bool, group ...db.OutcomeRecord) {
 	t.Helper()
-	live, err := d.OutcomeRecord(t.Context(), "replica", group, func(context.Context, db.Tx, []minoots.Delivery) error {
+	live, err := d.OutcomeRecord(t.Context(), "replica", group, after(func(context.Context, db.Tx, []minoots.Delivery) error {
 		return fmt.Errorf("nothing was to follow")
-	})
+	}))
 	require.NoError(t, err)
 	assert.Equal(t, want, live)
 }

@@ -85,6 +85,9 @@ func TestPlansOfEmptyTables(t *testing.T) {
 		"timer_get":      {minoots.ID{}.String(), tenant},
 		"timer_cancel":   {minoots.ID{}.String(), tenant, nil, nil},
 		"outcome_record": outcomeArgs([]int64{1}, []string{minoots.ID{}.String()}, []time.Time{time.Now()}),
+		"job_release":    {"replica", []int64{1}, []string{"webhook"}},
+		"job_resolve":    {"1000"},
+		"lane_page":      {},
 	} {
 		for _, mode := range []string{generic, custom} {
 			p.check(t, noun+" "+mode, p.explain(t, noun, "", mode, args))
@@ -164,6 +167,6 @@ func outcomeArgs(jobs []int64, timers []string, dues []time.Time) []any {
 		timers, dues, slices.Repeat([]int32{1}, n), slices.Repeat([]string{tenant}, n),
 		slices.Repeat([]string{"a"}, n), slices.Repeat([]string{"webhook"}, n), dues, dues,
 		make([]*int32, n), make([]*string, n), make([]*string, n), make([]*string, n),
-		make([]bool, n), "replica",
+		make([]bool, n), make([]*time.Time, n), "replica",
 	}
 }

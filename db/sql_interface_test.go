@@ -812,14 +812,14 @@ func TestCancelFromSQLAndClaim(t *testing.T) {
 	require.NoError(t, tx.Rollback(t.Context()))
 
 	// A cancel waits for a claim that has not ended, and then sees that it lost.
-	fired, err := d.TimerClaim(t.Context(), db.ClaimRequest{Limit: 10}, func(db.Tx, []db.Fired) error {
+	fired, err := d.TimerClaim(t.Context(), db.ClaimRequest{Limit: 10}, then(func(db.Tx, []db.Fired) error {
 		_, err := conn.Exec(t.Context(), "SET lock_timeout = '50ms'")
 		require.NoError(t, err)
 		_, err = conn.Exec(t.Context(), "SELECT minoots.cancel('acme', $1)", first)
 		assert.Equal(t, "55P03", sqlState(err), "it waits")
 		_, err = conn.Exec(t.Context(), "RESET lock_timeout")
 		return err
-	})
+	}))
 	require.NoError(t, err)
 	require.Len(t, fired, 1)
 	_, err = conn.Exec(t.Context(), "SELECT minoots.cancel('acme', $1)", first)
@@ -853,7 +853,7 @@ func TestCancelFromSQLAndClaim(t *testing.T) {
 		})
 		wg.Go(func() {
 			for {
-				fired, err := d.TimerClaim(t.Context(), db.ClaimRequest{Limit: 2}, func(db.Tx, []db.Fired) error { return nil })
+				fired, err := d.TimerClaim(t.Context(), db.ClaimRequest{Limit: 2}, then(func(db.Tx, []db.Fired) error { return nil }))
 				if err != nil || len(fired) == 0 {
 					assert.NoError(t, err)
 					return

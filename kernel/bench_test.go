@@ -10,6 +10,7 @@ import (
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/kernel"
 	"github.com/minoots/minoots/workers"
+	"github.com/minoots/minoots/workers/action"
 )
 
 // BenchmarkFire is the rate at which a backlog is claimed, enqueued as River jobs
@@ -29,8 +30,7 @@ func BenchmarkFire(b *testing.B) {
 
 func fireBacklog(b *testing.B, batch, streams, timers int) {
 	w := newWorld(b)
-	enqueuer, err := workers.NewEnqueuer()
-	require.NoError(b, err)
+	planner := workers.NewPlanner(action.NewRegistry(action.Config{}))
 	database := w.connect(w.URL, int32(streams)+2)
 	spec := acting(w.in(-time.Second), 1, "wake")
 	spec.ActionBundle.Actions[0].Parameters = []byte(`{"url":"https://example.com/hook","method":"POST","timeoutMs":10000}`)
@@ -50,7 +50,7 @@ func fireBacklog(b *testing.B, batch, streams, timers int) {
 		w.exec("CHECKPOINT")
 		b.StartTimer()
 		began := time.Now()
-		k := w.start(kernel.Config{DB: database, Enqueuer: enqueuer, Batch: batch, Streams: streams})
+		k := w.start(kernel.Config{DB: database, Planner: planner, Batch: batch, Streams: streams})
 		require.Eventually(b, func() bool { return k.metric(b, "minoots_timers_fired_total") >= float64(timers) }, time.Minute, time.Millisecond)
 		best = min(best, time.Since(began))
 		b.StopTimer()

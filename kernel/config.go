@@ -11,15 +11,19 @@ import (
 	"github.com/minoots/minoots/db"
 )
 
-// Enqueuer inserts the jobs of deliveries inside the fire transaction.
-type Enqueuer interface {
-	Enqueue(ctx context.Context, tx db.Tx, deliveries []minoots.Delivery) error
+// Planner decides where deliveries run.
+type Planner interface {
+	// Plan makes the jobs that the fire transaction is to insert.
+	Plan(ctx context.Context, deliveries []minoots.Delivery) (*db.JobBatch, error)
+	// Room waits, a moment at most, until this replica has room for deliveries,
+	// and gives for how many; 0 if that is not to bound a claim.
+	Room(ctx context.Context) int
 }
 
 // Config says how a kernel works.
 type Config struct {
-	DB       *db.DB
-	Enqueuer Enqueuer
+	DB      *db.DB
+	Planner Planner
 	// ListenURL is a direct connection for LISTEN and the seat. Empty: poll only.
 	ListenURL string
 	// Replica names this process in connections and logs.

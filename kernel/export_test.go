@@ -53,7 +53,6 @@ func (p *pacer) Looked(now time.Time)        { p.looked(now) }
 func (p *pacer) Polled()                     { p.polled() }
 func (p *pacer) Swept()                      { p.swept() }
 func (p *pacer) Failed(s step)               { p.failed(s) }
-func (p *pacer) Unfinished()                 { p.unfinished() }
 func (p *pacer) RefreshSoon()                { p.refreshSoon() }
 func (p *pacer) Known() int                  { return p.len() }
 func (p *pacer) Refreshed(after time.Time, window []time.Time) {

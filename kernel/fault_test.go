@@ -57,11 +57,10 @@ func TestFaultConnectionsCutInAStorm(t *testing.T) {
 	}
 	w.create(specs...)
 	// The cuts come wherever they come: in a claim, in its jobs, in its commit.
-	e := &fakeEnqueuer{do: func(ctx context.Context, tx db.Tx, _ []minoots.Delivery) error {
-		_, err := tx.Exec(ctx, "SELECT pg_sleep(0.001)")
-		return err
+	e := &fakePlanner{do: func(ctx context.Context, _ []minoots.Delivery) error {
+		return takes(ctx, 1*time.Millisecond)
 	}}
-	k := w.start(kernel.Config{DB: w.connect(p.URL(), 6), Enqueuer: e, Batch: 50})
+	k := w.start(kernel.Config{DB: w.connect(p.URL(), 6), Planner: e, Batch: 50})
 	for n := 200; n < timers; n += 300 {
 		w.eventuallyFired(n)
 		p.Cut()
@@ -83,19 +82,19 @@ func TestFaultStalledConnectionIsGivenUp(t *testing.T) {
 	w.requireEachOnceNoneEarly(1)
 }
 
-// A stall in the middle of a fire transaction, and an error of the Enqueuer in
+// A stall in the middle of a fire transaction, and an error of the Planner in
 // it, leave a connection that cannot even be rolled back.
 func TestFaultStallInsideTheFireTransaction(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	p := faultproxy.New(t, w.URL)
 	var once sync.Once
-	e := &fakeEnqueuer{do: func(context.Context, db.Tx, []minoots.Delivery) (err error) {
+	e := &fakePlanner{do: func(context.Context, []minoots.Delivery) (err error) {
 		once.Do(func() { p.Set(faultproxy.Stall); err = context.DeadlineExceeded })
 		return err
 	}}
 	w.create(acting(w.in(0), 1, "a"))
-	k := w.start(kernel.Config{DB: w.connect(p.URL(), 6), Enqueuer: e, PollInterval: 50 * time.Millisecond, StepTimeout: 200 * time.Millisecond})
+	k := w.start(kernel.Config{DB: w.connect(p.URL(), 6), Planner: e, PollInterval: 50 * time.Millisecond, StepTimeout: 200 * time.Millisecond})
 	require.Eventually(t, func() bool { return k.metric(t, "minoots_kernel_errors_total") >= 2 }, soon, tick)
 	// The session that has stalled still holds the row, until the server hears of its end.
 	p.Set(faultproxy.Pass)
@@ -109,12 +108,12 @@ func TestFaultCommitWhoseAnswerIsLost(t *testing.T) {
 	w := newWorld(t)
 	p := faultproxy.New(t, w.URL)
 	var once sync.Once
-	e := &fakeEnqueuer{do: func(context.Context, db.Tx, []minoots.Delivery) error {
+	e := &fakePlanner{do: func(context.Context, []minoots.Delivery) error {
 		once.Do(func() { p.Set(faultproxy.Mute) })
 		return nil
 	}}
 	w.create(acting(w.in(0), 1, "a"), w.in(time.Second))
-	k := w.start(kernel.Config{DB: w.connect(p.URL(), 6), Enqueuer: e, PollInterval: 50 * time.Millisecond})
+	k := w.start(kernel.Config{DB: w.connect(p.URL(), 6), Planner: e, PollInterval: 50 * time.Millisecond})
 	w.eventuallyFired(1) // though the kernel does not know
 	p.Cut()
 	require.Eventually(t, func() bool { return k.metric(t, "minoots_kernel_errors_total") >= 1 }, soon, tick)
@@ -130,12 +129,12 @@ func TestFaultAPausedKernelHoldsUpNoTimer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	paused, resume := make(chan struct{}), make(chan struct{})
-	e := &fakeEnqueuer{do: func(context.Context, db.Tx, []minoots.Delivery) error { close(paused); <-resume; return nil }}
+	e := &fakePlanner{do: func(context.Context, []minoots.Delivery) error { close(paused); <-resume; return nil }}
 	database, err := db.Connect(t.Context(), db.Config{URL: w.URL, Name: "paused", Standstill: 300 * time.Millisecond, Log: silent()})
 	require.NoError(t, err)
 	t.Cleanup(database.Close)
 	w.create(acting(w.in(0), 1, "a"))
-	first := w.start(kernel.Config{DB: database, Enqueuer: e})
+	first := w.start(kernel.Config{DB: database, Planner: e})
 	<-paused
 	w.start(kernel.Config{PollInterval: 50 * time.Millisecond})
 	w.eventuallyFired(1)

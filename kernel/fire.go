@@ -3,10 +3,7 @@ package kernel
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
@@ -17,104 +14,67 @@ import (
 // before, up to Config.Batch, because great batches cost less a timer.
 const firstBatch = 50
 
-// drainFor is how long a drain may go on before the loop sees to its other steps.
-const drainFor = time.Second
-
-// drain fires until less than a batch is due. In a storm, when a batch comes
-// back full, further streams join in; row locks keep them apart. It gives the
-// database's time at the last claim that fired any, or the zero time.
+// drain fires what is due from the low-water mark on. What is more than a small
+// batch is left to streams of its own (backlog.go), so that what comes due next
+// does not wait behind a herd. It gives the database's time at the claim, or the
+// zero time if that fired nothing.
 func (k *Kernel) drain(ctx context.Context, low time.Time) (until time.Time, err error) {
-	c, err := k.fire(ctx, low, min(firstBatch, k.cfg.Batch), k.enqueue)
-	if err == nil && c.full {
-		c.at, err = k.storm(ctx, c.next)
+	from := k.backlog.from(low)
+	c, err := k.fire(ctx, from, min(firstBatch, k.cfg.Batch), k.plan)
+	switch {
+	case minoots.ErrorCode(err) == minoots.CodeInvalid:
+		return k.isolate(ctx, from)
+	case err != nil:
+		k.backlog.hinted(from)
+		return until, err
+	case c.full:
+		k.backlog.grow(ctx, k, c)
+	case from.Equal(low):
+		k.low.raiseTo(c.began)
 	}
-	if minoots.ErrorCode(err) == minoots.CodeInvalid {
-		c.at, err = k.isolate(ctx, low)
-	}
-	if err != nil {
-		// A stream that came to the end may have raised the mark above timers
-		// that another failed to fire.
-		k.low.lowerTo(low)
-	}
-	return c.at, err
-}
-
-// storm fires in several streams until one comes to the end or drainFor is over.
-// A stream that fails does not cut the transactions of the others.
-func (k *Kernel) storm(ctx context.Context, low time.Time) (until time.Time, err error) {
-	var (
-		g     errgroup.Group
-		mu    sync.Mutex
-		ended bool
-		stop  = time.Now().Add(drainFor)
-	)
-	for range k.cfg.Streams {
-		g.Go(func() error {
-			low, limit := low, firstBatch
-			for more := ctx.Err() == nil; more; {
-				limit = min(2*limit, k.cfg.Batch)
-				c, err := k.fire(ctx, low, limit, k.enqueue)
-				mu.Lock()
-				until = later(until, c.at)
-				ended = ended || err == nil && !c.full
-				more = err == nil && !ended && ctx.Err() == nil && time.Now().Before(stop)
-				mu.Unlock()
-				if err != nil {
-					return err
-				}
-				low = c.next
-			}
-			return nil
-		})
-	}
-	err = g.Wait()
-	if !ended {
-		k.pace.unfinished()
-	}
-	return until, err
+	return c.at, nil
 }
 
 // catch is what one fire transaction did.
 type catch struct {
-	at   time.Time // the database's time, zero if it fired none
-	full bool      // there may be more
-	next time.Time // where the same stream goes on: it left nothing below
+	began time.Time  // by the clock, before the claim was sent
+	at    time.Time  // the database's time, zero if it fired none
+	full  bool       // there may be more
+	next  time.Time  // where the same stream goes on: it left nothing below
+	alone minoots.ID // the timer of a claim of one that failed
 }
+
+type planFunc func(ctx context.Context, tx db.Tx, fired []db.Fired) (*db.JobBatch, error)
 
 // fire runs one fire transaction.
-func (k *Kernel) fire(ctx context.Context, low time.Time, limit int, enqueue enqueueFunc) (catch, error) {
+func (k *Kernel) fire(ctx context.Context, low time.Time, limit int, plan planFunc) (catch, error) {
 	ctx, cancel := k.finishing(ctx)
 	defer cancel()
-	began, now := time.Now(), k.clock.Now()
-	fired, err := k.db.TimerClaim(ctx, db.ClaimRequest{LowWater: low, Limit: limit}, func(tx db.Tx, fired []db.Fired) error {
-		return enqueue(ctx, tx, fired)
-	})
+	began, c := time.Now(), catch{began: k.clock.Now(), next: low}
+	fired, err := k.db.TimerClaim(ctx, db.ClaimRequest{LowWater: low, Limit: limit}, plan)
 	if err != nil {
-		return catch{next: low}, fmt.Errorf("fire due timers: %w", err)
+		if limit == 1 && len(fired) == 1 {
+			c.alone = fired[0].ID
+		}
+		return c, fmt.Errorf("fire due timers: %w", err)
 	}
 	k.metrics.claimed(fired, time.Since(began))
-	if len(fired) < limit {
-		k.low.raiseTo(now)
+	if n := len(fired); n > 0 {
+		c.at, c.full, c.next = fired[n-1].FiredAt, n == limit, fired[n-1].DueAt
 	}
-	if len(fired) == 0 {
-		return catch{next: low}, nil
-	}
-	last := &fired[len(fired)-1]
-	return catch{at: last.FiredAt, full: len(fired) == limit, next: last.DueAt}, nil
+	return c, nil
 }
 
-type enqueueFunc func(ctx context.Context, tx db.Tx, fired []db.Fired) error
-
-func (k *Kernel) enqueue(ctx context.Context, tx db.Tx, fired []db.Fired) error {
+func (k *Kernel) plan(ctx context.Context, _ db.Tx, fired []db.Fired) (*db.JobBatch, error) {
 	for i := range fired {
 		if fired[i].Unreadable != nil {
-			return fired[i].Unreadable
+			return nil, fired[i].Unreadable
 		}
 	}
 	if first := deliveries(fired); len(first) > 0 {
-		return k.cfg.Enqueuer.Enqueue(ctx, tx, first)
+		return k.cfg.Planner.Plan(ctx, first)
 	}
-	return nil
+	return nil, nil
 }
 
 // deliveries lists the first deliveries of each firing: as many as its bundle

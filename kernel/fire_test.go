@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/minoots/minoots"
-	"github.com/minoots/minoots/db"
 	"github.com/minoots/minoots/kernel"
 )
 
@@ -19,9 +18,9 @@ func TestFireEachTimerOnceAndNoneEarly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	const timers, kernels = 2000, 4
-	e := &fakeEnqueuer{}
+	e := &fakePlanner{}
 	for range kernels {
-		w.start(kernel.Config{ListenURL: w.URL, Enqueuer: e})
+		w.start(kernel.Config{ListenURL: w.URL, Planner: e})
 	}
 	begin := w.api.Clock().Now().Add(400 * time.Millisecond)
 	specs := make([]minoots.TimerSpec, timers)
@@ -65,8 +64,8 @@ func TestFireHandsOnTheFirstActionsOfABundle(t *testing.T) {
 	spec.AgentBinding = &minoots.AgentBinding{Adapter: "mcp", Target: "x"}
 	spec.ActionBundle.Actions[1].RetryPolicy = &minoots.RetryPolicy{MaxAttempts: 9}
 	created := w.create(spec, acting(w.in(0), 5, "only"), w.in(0))
-	e := &fakeEnqueuer{}
-	w.start(kernel.Config{Enqueuer: e})
+	e := &fakePlanner{}
+	w.start(kernel.Config{Planner: e})
 	w.eventuallyFired(3)
 	got := map[string]minoots.Delivery{}
 	for _, d := range e.got() {
@@ -94,7 +93,7 @@ func TestFireRollsBackAsAWholeAndIsTriedAgain(t *testing.T) {
 	w := newWorld(t)
 	var failures atomic.Int64
 	hold := make(chan struct{})
-	e := &fakeEnqueuer{do: func(ctx context.Context, tx db.Tx, d []minoots.Delivery) error {
+	e := &fakePlanner{do: func(ctx context.Context, d []minoots.Delivery) error {
 		if failures.Add(1) <= 3 {
 			return errors.New("no")
 		}
@@ -103,7 +102,7 @@ func TestFireRollsBackAsAWholeAndIsTriedAgain(t *testing.T) {
 	}}
 	w.create(acting(w.in(0), 1, "a"), w.in(0))
 	// Neither poll nor sweep will come: only the failed step itself is repeated.
-	k := w.start(kernel.Config{Enqueuer: e, PollInterval: never, SweepInterval: never})
+	k := w.start(kernel.Config{Planner: e, PollInterval: never, SweepInterval: never})
 	require.Eventually(t, func() bool { return failures.Load() == 4 }, soon, tick)
 	assert.Zero(t, w.fired())
 	assert.Equal(t, 2, w.count("SELECT count(*) FROM minoots.timer_states WHERE status = 'scheduled' AND occurrence = 0 AND version = 1"))
@@ -126,15 +125,15 @@ func TestFireStormJoinsStreams(t *testing.T) {
 	}
 	w.create(specs...)
 	// A moment in the transaction makes the streams overlap on any machine.
-	e := &fakeEnqueuer{do: func(ctx context.Context, tx db.Tx, _ []minoots.Delivery) error {
-		_, err := tx.Exec(ctx, "SELECT pg_sleep(0.002)")
-		return err
+	e := &fakePlanner{do: func(ctx context.Context, _ []minoots.Delivery) error {
+		return takes(ctx, 10*time.Millisecond)
 	}}
-	k := w.start(kernel.Config{Enqueuer: e, Batch: 100, Streams: streams})
+	k := w.start(kernel.Config{Planner: e, Batch: 100, Streams: streams})
 	w.eventuallyFired(timers)
 	w.requireEachOnceNoneEarly(timers)
 	k.stop()
-	assert.Equal(t, streams, e.together(), "all streams, and no more")
+	assert.GreaterOrEqual(t, e.together(), streams, "all streams")
+	assert.LessOrEqual(t, e.together(), streams+1, "and the loop")
 	assert.Equal(t, float64(timers), k.metric(t, "minoots_timers_fired_total"))
 }
 
@@ -146,8 +145,8 @@ func TestFireLightLoadUsesOneStream(t *testing.T) {
 		specs[i] = acting(w.in(100*time.Millisecond+time.Duration(i)*2*time.Millisecond), 1, "a")
 	}
 	w.create(specs...)
-	e := &fakeEnqueuer{}
-	w.start(kernel.Config{Enqueuer: e, Streams: 3})
+	e := &fakePlanner{}
+	w.start(kernel.Config{Planner: e, Streams: 3})
 	w.eventuallyFired(len(specs))
 	assert.Equal(t, 1, e.together())
 }

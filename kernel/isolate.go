@@ -16,36 +16,40 @@ const refusedReason = "its definition holds a value that cannot be stored in a j
 // keep the timers of all others from firing. It is looked for with ever smaller
 // batches, and failed alone, with the reason.
 func (k *Kernel) isolate(ctx context.Context, low time.Time) (until time.Time, err error) {
+	var refused minoots.ID // the one timer that the last claim took
 	for limit := max(k.cfg.Batch/4, 1); ctx.Err() == nil; {
-		enqueue := k.enqueue
-		if limit == 1 {
-			enqueue = k.enqueueOrFail
+		plan := k.plan
+		if refused != (minoots.ID{}) {
+			plan = k.failing(refused)
 		}
-		c, err := k.fire(ctx, low, limit, enqueue)
+		c, err := k.fire(ctx, low, limit, plan)
 		until = later(until, c.at)
 		switch {
-		case minoots.ErrorCode(err) == minoots.CodeInvalid && limit > 1:
+		case minoots.ErrorCode(err) == minoots.CodeInvalid && (limit > 1 || c.alone != refused):
+			refused = c.alone
 			limit = max(limit/4, 1)
 			continue
 		case err != nil || !c.full:
 			return until, err
 		case limit >= k.cfg.Batch:
-			k.pace.unfinished()
+			k.in.due([]time.Time{k.clock.Now()}, false) // the loop goes on
 			return until, nil
 		}
+		refused = minoots.ID{}
 		limit, low = min(2*limit, k.cfg.Batch), c.next
 	}
 	return until, nil
 }
 
-// enqueueOrFail enqueues the one timer, or fails its firing.
-func (k *Kernel) enqueueOrFail(ctx context.Context, tx db.Tx, fired []db.Fired) error {
-	err := db.InSavepoint(ctx, tx, func(tx db.Tx) error { return k.enqueue(ctx, tx, fired) })
-	if minoots.ErrorCode(err) != minoots.CodeInvalid {
-		return err
+// failing plans nothing for the one timer, and fails its firing instead.
+func (k *Kernel) failing(refused minoots.ID) planFunc {
+	return func(ctx context.Context, tx db.Tx, fired []db.Fired) (*db.JobBatch, error) {
+		f := &fired[0]
+		if f.ID != refused { // another kernel has taken it meanwhile
+			return k.plan(ctx, tx, fired)
+		}
+		k.metrics.refused.Inc()
+		k.log.Error("timer failed: no jobs can be made of its actions", "timer", f.ID, "tenant", f.TenantID)
+		return nil, db.FiringFail(ctx, tx, f.ID, f.Occurrence, f.DueAt, refusedReason)
 	}
-	f := &fired[0]
-	k.metrics.refused.Inc()
-	k.log.Error("timer failed: no jobs can be made of its actions", "timer", f.ID, "tenant", f.TenantID, "error", err)
-	return db.FiringFail(ctx, tx, f.ID, f.Occurrence, f.DueAt, refusedReason)
 }

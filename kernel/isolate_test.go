@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/minoots/minoots"
-	"github.com/minoots/minoots/db"
 	"github.com/minoots/minoots/kernel"
 	"github.com/minoots/minoots/workers"
+	"github.com/minoots/minoots/workers/action"
 )
 
 // unstorable passes for json, which timers are kept as, but not for jsonb, which
@@ -31,9 +31,8 @@ func TestIsolateATimerOfWhichNoJobCanBeMade(t *testing.T) {
 	specs[250].Metadata = []byte(unstorable)
 	created := w.create(specs...)
 	w.exec(`UPDATE minoots.timers SET labels = '{"not": ["text"]}' WHERE id = $1`, created[10].Timer.ID)
-	enqueuer, err := workers.NewEnqueuer()
-	require.NoError(t, err)
-	k := w.start(kernel.Config{Enqueuer: enqueuer, Batch: 100})
+	planner := workers.NewPlanner(action.NewRegistry(action.Config{}))
+	k := w.start(kernel.Config{Planner: planner, Batch: 100})
 
 	w.eventuallyFired(timers)
 	w.requireEachOnceNoneEarly(timers)
@@ -58,9 +57,9 @@ func TestIsolateFailsNoTimerForAFaultOfTheService(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			e := &fakeEnqueuer{do: func(context.Context, db.Tx, []minoots.Delivery) error { return fault }}
+			e := &fakePlanner{do: func(context.Context, []minoots.Delivery) error { return fault }}
 			w.create(acting(w.in(0), 1, "a"))
-			k := w.start(kernel.Config{Enqueuer: e, PollInterval: tick})
+			k := w.start(kernel.Config{Planner: e, PollInterval: tick})
 			require.Eventually(t, func() bool { return e.called() >= 4 }, soon, tick)
 			k.stop()
 			assert.Zero(t, w.fired())

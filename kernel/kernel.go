@@ -4,8 +4,8 @@
 // in Postgres, and any number of kernels may run.
 //
 // Read in this order: kernel.go (the loop), pacer.go (when to wake), fire.go
-// (the fire transaction), lowwater.go (where claims begin to look), inbox.go
-// (what the direct connection tells).
+// (the fire transaction), backlog.go (a herd), lowwater.go (where claims begin to
+// look), inbox.go (what the direct connection tells).
 package kernel
 
 import (
@@ -34,6 +34,7 @@ type Kernel struct {
 
 	pace     *pacer
 	low      lowWater
+	backlog  backlog
 	in       *inbox
 	seat     atomic.Int64
 	lastStep atomic.Int64 // microseconds since 1970 of the last that succeeded
@@ -49,8 +50,8 @@ type Status struct {
 // New makes a kernel; Run runs it.
 func New(cfg Config) (*Kernel, error) {
 	cfg = cfg.withDefaults()
-	if cfg.DB == nil || cfg.Enqueuer == nil {
-		return nil, errors.New("kernel: DB and Enqueuer are required")
+	if cfg.DB == nil || cfg.Planner == nil {
+		return nil, errors.New("kernel: DB and Planner are required")
 	}
 	m, err := newMetrics(cfg.Registerer, cfg.DB.Clock())
 	if err != nil {
@@ -83,7 +84,10 @@ func (k *Kernel) Status() Status {
 // wrong is logged and tried again, because the timers are still there.
 func (k *Kernel) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return k.loop(ctx) })
+	g.Go(func() error {
+		defer k.backlog.wait()
+		return k.loop(ctx)
+	})
 	g.Go(func() error { return k.upkeep(ctx) })
 	g.Go(func() error { return k.retain(ctx) })
 	if k.cfg.ListenURL != "" {
@@ -166,6 +170,7 @@ func (k *Kernel) learn(n news) {
 	for _, at := range n.instants {
 		k.pace.add(at)
 		k.low.lowerTo(at)
+		k.backlog.hinted(at)
 	}
 	if n.more {
 		k.pace.refreshSoon()
@@ -211,7 +216,8 @@ func (k *Kernel) fireDue(ctx context.Context) error {
 func (k *Kernel) look(ctx context.Context, low time.Time) error {
 	step, cancel := context.WithTimeout(ctx, k.cfg.StepTimeout)
 	defer cancel()
-	next, now, err := k.db.TimerNext(step, low)
+	from := k.backlog.from(low)
+	next, now, err := k.db.TimerNext(step, from)
 	if err != nil {
 		return fmt.Errorf("look for due timers: %w", err)
 	}
@@ -221,7 +227,9 @@ func (k *Kernel) look(ctx context.Context, low time.Time) error {
 		_, err = k.drain(ctx, next)
 		return err
 	}
-	k.low.raiseTo(now)
+	if from.Equal(low) {
+		k.low.raiseTo(now)
+	}
 	if !next.IsZero() {
 		k.pace.add(next)
 	}

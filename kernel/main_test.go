@@ -113,8 +113,8 @@ func (w *world) start(cfg kernel.Config) *running {
 	if cfg.DB == nil {
 		cfg.DB = w.connect(w.URL, 6)
 	}
-	if cfg.Enqueuer == nil {
-		cfg.Enqueuer = &fakeEnqueuer{}
+	if cfg.Planner == nil {
+		cfg.Planner = &fakePlanner{}
 	}
 	if cfg.Log == nil {
 		cfg.Log = silent()

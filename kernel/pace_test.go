@@ -122,11 +122,10 @@ func TestPaceLongStormLeavesRoomForHints(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	const batches, batch = 400, 5
-	e := &fakeEnqueuer{do: func(ctx context.Context, tx db.Tx, _ []minoots.Delivery) error {
-		_, err := tx.Exec(ctx, "SELECT pg_sleep(0.02)")
-		return err
+	e := &fakePlanner{do: func(ctx context.Context, _ []minoots.Delivery) error {
+		return takes(ctx, 20*time.Millisecond)
 	}}
-	k := w.start(kernel.Config{ListenURL: w.URL, Enqueuer: e, Batch: batch, Streams: 1, SweepInterval: never, StepTimeout: 500 * time.Millisecond})
+	k := w.start(kernel.Config{ListenURL: w.URL, Planner: e, Batch: batch, Streams: 1, SweepInterval: never, StepTimeout: 500 * time.Millisecond})
 	k.seated(t, 0)
 	w.quiet()
 	due := w.in(200 * time.Millisecond)
@@ -149,8 +148,8 @@ func TestPaceLongStormLeavesRoomForHints(t *testing.T) {
 func TestPaceHintsDoNotPutOffARetry(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	e := &fakeEnqueuer{do: func(context.Context, db.Tx, []minoots.Delivery) error { return errors.New("no") }}
-	k := w.start(kernel.Config{ListenURL: w.URL, Enqueuer: e, PollInterval: never, SweepInterval: never})
+	e := &fakePlanner{do: func(context.Context, []minoots.Delivery) error { return errors.New("no") }}
+	k := w.start(kernel.Config{ListenURL: w.URL, Planner: e, PollInterval: never, SweepInterval: never})
 	k.seated(t, 0)
 	w.hint(w.create(acting(w.in(0), 1, "a")))
 	n := db.NewNotifier(w.api, silent())

@@ -148,9 +148,6 @@ func (p *pacer) looked(now time.Time) {
 	p.heap.dropUntil(now)
 }
 
-// unfinished notes that a step left off while more was due.
-func (p *pacer) unfinished() { p.add(p.clock.Now()) }
-
 func (p *pacer) polled() { p.nextPoll = p.clock.Now().Add(jittered(p.poll)) }
 
 func (p *pacer) swept() {

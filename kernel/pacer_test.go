@@ -84,8 +84,6 @@ func TestPacerStepComesAtItsTime(t *testing.T) {
 			func(p *kernel.Pacer) { p.Looked(epoch); p.Add(after(time.Millisecond)) }, kernel.StepBackup, kernel.BackupGap},
 		{"seat 2 more rarely", 2,
 			func(p *kernel.Pacer) { p.Looked(epoch); p.Add(after(time.Millisecond)) }, kernel.StepBackup, 2 * kernel.BackupGap},
-		{"a drain that left off goes on", 0,
-			func(p *kernel.Pacer) { p.Unfinished() }, kernel.StepFire, 0},
 		{"a refresh soon keeps its gap", 0,
 			func(p *kernel.Pacer) { p.RefreshSoon() }, kernel.StepRefresh, kernel.RefreshGap},
 		{"a new seat looks again at everything", 1,

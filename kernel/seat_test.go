@@ -9,13 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/minoots/minoots"
-	"github.com/minoots/minoots/db"
 	"github.com/minoots/minoots/kernel"
 )
 
 // backupsOnly is a kernel that nothing but its hints and its seat wakes.
-func (w *world) backupsOnly(e kernel.Enqueuer) *running {
-	return w.start(kernel.Config{ListenURL: w.URL, PollInterval: never, SweepInterval: never, Enqueuer: e})
+func (w *world) backupsOnly(e kernel.Planner) *running {
+	return w.start(kernel.Config{ListenURL: w.URL, PollInterval: never, SweepInterval: never, Planner: e})
 }
 
 // takeOver is what a test allows for a back-up on a busy machine. Its design is
@@ -42,7 +41,7 @@ func TestSeatOthersTakeOverFromOneThatHangs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	hold := make(chan struct{})
-	stuck := &fakeEnqueuer{do: func(_ context.Context, _ db.Tx, _ []minoots.Delivery) error { <-hold; return nil }}
+	stuck := &fakePlanner{do: func(context.Context, []minoots.Delivery) error { <-hold; return nil }}
 	first := w.backupsOnly(stuck)
 	first.seated(t, 0)
 	w.hint(w.create(acting(w.in(50*time.Millisecond), 1, "held")))
@@ -133,11 +132,10 @@ func TestSeatStormIsShared(t *testing.T) {
 	const timers = 4000
 	var kernels []*running
 	for seat := range 3 {
-		e := &fakeEnqueuer{do: func(ctx context.Context, tx db.Tx, _ []minoots.Delivery) error {
-			_, err := tx.Exec(ctx, "SELECT pg_sleep(0.005)")
-			return err
+		e := &fakePlanner{do: func(ctx context.Context, _ []minoots.Delivery) error {
+			return takes(ctx, 5*time.Millisecond)
 		}}
-		k := w.start(kernel.Config{ListenURL: w.URL, PollInterval: never, SweepInterval: never, Enqueuer: e, Batch: 25, Streams: 1})
+		k := w.start(kernel.Config{ListenURL: w.URL, PollInterval: never, SweepInterval: never, Planner: e, Batch: 25, Streams: 1})
 		k.seated(t, seat)
 		kernels = append(kernels, k)
 	}

@@ -18,15 +18,14 @@ func TestStopFinishesTheFireTransactionUnderWay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	entered, release := make(chan struct{}), make(chan struct{})
-	e := &fakeEnqueuer{do: func(ctx context.Context, tx db.Tx, _ []minoots.Delivery) error {
+	e := &fakePlanner{do: func(ctx context.Context, _ []minoots.Delivery) error {
 		close(entered)
 		<-release
-		_, err := tx.Exec(ctx, "SELECT 1") // the context has not ended
-		return err
+		return ctx.Err() // it has not ended
 	}}
 	// The second is due as well and is not begun any more: the batch is full.
 	w.create(acting(w.in(-time.Second), 1, "a"), w.in(0))
-	k := w.start(kernel.Config{Enqueuer: e, Batch: 1})
+	k := w.start(kernel.Config{Planner: e, Batch: 1})
 	<-entered
 	stopped := make(chan struct{})
 	go func() { k.stop(); close(stopped) }()
@@ -44,13 +43,13 @@ func TestStopCutsAFireTransactionThatHangs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	entered := make(chan struct{})
-	e := &fakeEnqueuer{do: func(ctx context.Context, _ db.Tx, _ []minoots.Delivery) error {
+	e := &fakePlanner{do: func(ctx context.Context, _ []minoots.Delivery) error {
 		close(entered)
 		<-ctx.Done()
 		return ctx.Err()
 	}}
 	w.create(acting(w.in(0), 1, "a"))
-	k := w.start(kernel.Config{Enqueuer: e})
+	k := w.start(kernel.Config{Planner: e})
 	<-entered
 	began := time.Now()
 	k.stop()
@@ -99,13 +98,13 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 	w := newWorld(t)
 	_, err := kernel.New(kernel.Config{DB: w.api})
 	require.Error(t, err)
-	_, err = kernel.New(kernel.Config{Enqueuer: &fakeEnqueuer{}})
+	_, err = kernel.New(kernel.Config{Planner: &fakePlanner{}})
 	require.Error(t, err)
 	registry := prometheus.NewRegistry()
-	k, err := kernel.New(kernel.Config{DB: w.api, Enqueuer: &fakeEnqueuer{}, Registerer: registry})
+	k, err := kernel.New(kernel.Config{DB: w.api, Planner: &fakePlanner{}, Registerer: registry})
 	require.NoError(t, err)
 	assert.Equal(t, kernel.Status{Seat: db.NoSeat}, k.Status(), "it has not looked yet")
-	_, err = kernel.New(kernel.Config{DB: w.api, Enqueuer: &fakeEnqueuer{}, Registerer: registry})
+	_, err = kernel.New(kernel.Config{DB: w.api, Planner: &fakePlanner{}, Registerer: registry})
 	require.Error(t, err, "metrics are registered once")
 }
 

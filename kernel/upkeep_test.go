@@ -56,7 +56,7 @@ func TestUpkeepMeasuresTheBacklog(t *testing.T) {
 		specs = append(specs, w.in(-time.Duration(i+1)*time.Minute))
 	}
 	w.create(specs...)
-	k, err := kernel.New(kernel.Config{DB: w.api, Enqueuer: &fakeEnqueuer{}, Log: silent()})
+	k, err := kernel.New(kernel.Config{DB: w.api, Planner: &fakePlanner{}, Log: silent()})
 	require.NoError(t, err)
 	backlog, oldest, err := kernel.MeasureBacklog(t.Context(), k)
 	require.NoError(t, err)

@@ -60,19 +60,19 @@ func (w *world) exec(sql string, args ...any) {
 	require.NoError(w, err)
 }
 
-// fakeEnqueuer writes no jobs and remembers what it was given.
-type fakeEnqueuer struct {
+// fakePlanner makes no jobs and remembers what it was given.
+type fakePlanner struct {
 	// do, if there, is asked first.
-	do func(ctx context.Context, tx db.Tx, deliveries []minoots.Delivery) error
+	do func(ctx context.Context, deliveries []minoots.Delivery) error
 
 	mu         sync.Mutex
 	deliveries []minoots.Delivery
 	inside     int
-	most       int // that were in Enqueue at once
+	most       int // that were in Plan at once
 	calls      int
 }
 
-func (e *fakeEnqueuer) Enqueue(ctx context.Context, tx db.Tx, deliveries []minoots.Delivery) error {
+func (e *fakePlanner) Plan(ctx context.Context, deliveries []minoots.Delivery) (*db.JobBatch, error) {
 	e.mu.Lock()
 	e.calls++
 	e.inside++
@@ -80,7 +80,7 @@ func (e *fakeEnqueuer) Enqueue(ctx context.Context, tx db.Tx, deliveries []minoo
 	e.mu.Unlock()
 	var err error
 	if e.do != nil {
-		err = e.do(ctx, tx, deliveries)
+		err = e.do(ctx, deliveries)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -88,22 +88,34 @@ func (e *fakeEnqueuer) Enqueue(ctx context.Context, tx db.Tx, deliveries []minoo
 	if err == nil {
 		e.deliveries = append(e.deliveries, deliveries...)
 	}
-	return err
+	return nil, err
 }
 
-func (e *fakeEnqueuer) got() []minoots.Delivery {
+func (e *fakePlanner) Room(context.Context) int { return 0 }
+
+// takes is work that takes so long.
+func takes(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (e *fakePlanner) got() []minoots.Delivery {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return append([]minoots.Delivery{}, e.deliveries...)
 }
 
-func (e *fakeEnqueuer) called() int {
+func (e *fakePlanner) called() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.calls
 }
 
-func (e *fakeEnqueuer) together() int {
+func (e *fakePlanner) together() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.most

@@ -102,6 +102,8 @@ type counting struct{ n atomic.Int64 }
 
 func (c *counting) Kinds() []minoots.ActionKind { return []minoots.ActionKind{minoots.KindWebhook} }
 
+func (c *counting) Destination(*minoots.Delivery) string { return "" }
+
 func (c *counting) Execute(context.Context, minoots.Delivery, int) minoots.Outcome {
 	c.n.Add(1)
 	out := succeeded()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
-	"github.com/minoots/minoots/workers/action"
 )
 
 // actionJob is a delivery as a River job. All kinds of action are one kind of
@@ -28,14 +26,10 @@ type actionJob struct {
 // Kind implements river.JobArgs.
 func (actionJob) Kind() string { return "action" }
 
-// actionWorker makes one attempt of one delivery.
+// actionWorker makes the attempts of the jobs that River fetches.
 type actionWorker struct {
 	river.WorkerDefaults[actionJob]
-	actions  Executor
-	recorder *recorder
-	metrics  *metrics
-	clock    *db.Clock
-	log      *slog.Logger
+	*attempter
 }
 
 // attemptError is what River is told of a failed attempt: its own error log is
@@ -49,25 +43,16 @@ func (e attemptError) Error() string { return e.class + ": " + e.text }
 // delivery, under the same webhook-id.
 func (w *actionWorker) Work(ctx context.Context, job *river.Job[actionJob]) error {
 	d := &job.Args.Delivery
-	if job.Attempt == 1 {
-		w.metrics.startLateness.Observe(max(-w.clock.Until(d.DueAt.Time), 0).Seconds())
-	}
-	out := w.execute(ctx, d, job.Attempt)
+	out, final := w.make(ctx, d, job.Attempt)
 	if cut := stopped(ctx); cut != nil && !out.Success {
 		return cut
 	}
-	final := out.Success || !out.Retryable || job.Attempt >= d.Policy.Or(minoots.DefaultRetryPolicy).MaxAttempts
 	w.metrics.attempted(d.Action.Kind, &out, final)
-	live, err := w.recorder.record(db.OutcomeRecord{
+	err := w.recorder.record(db.OutcomeRecord{
 		JobID: job.ID, Attempt: job.Attempt, Final: final, Delivery: d, Outcome: out,
 	})
 	if err != nil {
 		return errors.Join(stopped(ctx), err)
-	}
-	if !live {
-		// Another took this job over meanwhile, or the commit had succeeded
-		// although its answer was lost. Either way it is not ours any more.
-		w.metrics.superseded.Inc()
 	}
 	if final {
 		// The record has deleted the job already; what River writes now finds
@@ -87,31 +72,10 @@ func stopped(ctx context.Context) error {
 	return nil
 }
 
-// classPanic is the error class of an attempt that a bug of ours ended. It is
-// retried: the next may meet another state of affairs, or another version.
-const classPanic = "panic"
-
-// execute makes the attempt. A panic is an outcome like any other: it has an
-// attempt in the record, and harms nobody else.
-func (w *actionWorker) execute(ctx context.Context, d *minoots.Delivery, attempt int) (out minoots.Outcome) {
-	began := time.Now()
-	defer func() {
-		if cause := recover(); cause != nil {
-			w.log.Error("an executor panicked", "webhook_id", d.WebhookID(), "kind", d.Action.Kind, "panic", cause, "stack", string(debug.Stack()))
-			out = minoots.Outcome{
-				Retryable: true, ErrorClass: classPanic, Error: "the attempt ended by a fault of the service",
-				StartedAt: began, FinishedAt: time.Now(),
-			}
-		}
-	}()
-	return w.actions.Execute(ctx, *d, attempt)
-}
-
 // NextRetry implements river.Worker: the action's own policy and what the
 // receiver asked for.
 func (w *actionWorker) NextRetry(job *river.Job[actionJob]) time.Time {
-	d := &job.Args
-	return w.clock.Now().Add(action.NextDelay(d.Policy.Or(minoots.DefaultRetryPolicy), d.WebhookID(), job.Attempt, d.retryAfter))
+	return w.nextRetry(&job.Args.Delivery, job.Attempt, job.Args.retryAfter)
 }
 
 // riverClock gives River the database's time where it would take this machine's:

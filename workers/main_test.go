@@ -29,10 +29,10 @@ const (
 // world is a database, and workers on it.
 type world struct {
 	testing.TB
-	URL      string
-	Pool     *pgxpool.Pool // behind everybody's back
-	api      *db.DB
-	enqueuer *workers.Enqueuer
+	URL    string
+	Pool   *pgxpool.Pool // behind everybody's back
+	api    *db.DB
+	queues *workers.Planner // puts all into queues, as a replica without workers does
 }
 
 func newWorld(t testing.TB) *world {
@@ -41,8 +41,7 @@ func newWorld(t testing.TB) *world {
 	w.api = w.connect(w.URL, 4)
 	_, err := w.api.TenantCreate(t.Context(), tenant, "")
 	require.NoError(t, err)
-	w.enqueuer, err = workers.NewEnqueuer()
-	require.NoError(t, err)
+	w.queues = workers.NewPlanner(&actor{})
 	return w
 }
 
@@ -69,21 +68,39 @@ func bundle(concurrency int, actions ...string) *minoots.Bundle {
 // fire makes timers with these bundles and fires them, as a kernel does.
 func (w *world) fire(bundles ...*minoots.Bundle) []minoots.ID {
 	w.Helper()
-	now := minoots.InstantOf(w.api.Clock().Now().Add(-time.Second))
-	timers := make([]db.NewTimer, len(bundles))
-	ids := make([]minoots.ID, len(bundles))
-	for i, b := range bundles {
-		ids[i] = minoots.NewID()
-		timers[i] = db.NewTimer{ID: ids[i], TenantID: tenant, Spec: minoots.TimerSpec{FireAt: &now, ActionBundle: b}}
+	return w.fireBy(w.plan(w.queues), bundles...)
+}
+
+func (w *world) fireBy(plan func(context.Context, db.Tx, []db.Fired) (*db.JobBatch, error), bundles ...*minoots.Bundle) []minoots.ID {
+	w.Helper()
+	timers := w.timersOf(bundles...)
+	ids := make([]minoots.ID, len(timers))
+	for i := range timers {
+		ids[i] = timers[i].ID
 	}
 	_, err := w.api.TimerCreate(w.Context(), timers)
 	require.NoError(w, err)
-	fired, err := w.api.TimerClaim(w.Context(), db.ClaimRequest{Limit: len(bundles)}, func(tx db.Tx, fired []db.Fired) error {
-		return w.enqueuer.Enqueue(w.Context(), tx, deliveries(fired))
-	})
+	fired, err := w.api.TimerClaim(w.Context(), db.ClaimRequest{Limit: len(bundles)}, plan)
 	require.NoError(w, err)
 	require.Len(w, fired, len(bundles))
 	return ids
+}
+
+// timersOf are timers with these bundles, due now.
+func (w *world) timersOf(bundles ...*minoots.Bundle) []db.NewTimer {
+	now := minoots.InstantOf(w.api.Clock().Now().Add(-time.Second))
+	timers := make([]db.NewTimer, len(bundles))
+	for i, b := range bundles {
+		timers[i] = db.NewTimer{ID: minoots.NewID(), TenantID: tenant, Spec: minoots.TimerSpec{FireAt: &now, ActionBundle: b}}
+	}
+	return timers
+}
+
+// plan has a planner make the jobs of a claim.
+func (w *world) plan(p *workers.Planner) func(context.Context, db.Tx, []db.Fired) (*db.JobBatch, error) {
+	return func(ctx context.Context, _ db.Tx, fired []db.Fired) (*db.JobBatch, error) {
+		return p.Plan(ctx, deliveries(fired))
+	}
 }
 
 // many repeats a bundle.

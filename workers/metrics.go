@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/db"
 )
 
 // metrics are the workers'. docs/metrics.md says what each is for.
@@ -19,9 +20,12 @@ type metrics struct {
 	recordRetries prometheus.Counter
 	recordErrors  prometheus.Counter
 	superseded    prometheus.Counter
+	placements    *prometheus.CounterVec
+	movedOn       prometheus.Counter
+	lanes         prometheus.Gauge
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, desks map[minoots.ActionKind]*desk) (*metrics, error) {
 	m := &metrics{
 		startLateness: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "minoots_delivery_lateness_seconds", Help: "From a timer's due instant to the start of an action's first attempt.",
@@ -51,10 +55,23 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		superseded: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "minoots_outcomes_superseded_total", Help: "Outcomes that changed nothing, because their job was no longer theirs.",
 		}),
+		placements: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "minoots_deliveries_placed_total", Help: "Deliveries by where they were to run: here at once, in the queue of all, in a lane.",
+		}, []string{"place"}),
+		movedOn: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "minoots_deliveries_moved_total", Help: "Deliveries put into a queue that were to run here: behind a slow receiver, or at a stop.",
+		}),
+		lanes: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "minoots_lanes_open", Help: "Lanes that this replica fetches from.",
+		}),
+	}
+	for _, place := range []string{placeHere, placeQueue, placeLane} {
+		m.placements.WithLabelValues(place)
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.startLateness, m.attempts, m.seconds, m.group, m.groupSeconds, m.recordRetries, m.recordErrors, m.superseded,
+		m.placements, m.movedOn, m.lanes, &deskGauges{desks},
 	} {
 		errs = append(errs, reg.Register(c))
 	}
@@ -78,4 +95,49 @@ func (m *metrics) attempted(kind minoots.ActionKind, out *minoots.Outcome, final
 func (m *metrics) recorded(outcomes int, took time.Duration) {
 	m.group.Observe(float64(outcomes))
 	m.groupSeconds.Observe(took.Seconds())
+}
+
+// Where a delivery is to run.
+const (
+	placeHere  = "here"
+	placeQueue = "queue"
+	placeLane  = "lane"
+)
+
+// placed counts the jobs of a transaction.
+func (m *metrics) placed(jobs []db.Job) {
+	var here, lane float64
+	for i := range jobs {
+		switch {
+		case jobs[i].Here:
+			here++
+		case isLane(jobs[i].Queue):
+			lane++
+		}
+	}
+	m.placements.WithLabelValues(placeHere).Add(here)
+	m.placements.WithLabelValues(placeLane).Add(lane)
+	m.placements.WithLabelValues(placeQueue).Add(float64(len(jobs)) - here - lane)
+}
+
+// deskGauges shows how full the desks are, when somebody asks.
+type deskGauges struct {
+	desks map[minoots.ActionKind]*desk
+}
+
+var (
+	runningHere = prometheus.NewDesc("minoots_deliveries_running", "Attempts under way of deliveries that began here at once.", []string{"kind"}, nil)
+	waitingHere = prometheus.NewDesc("minoots_deliveries_waiting", "Deliveries that wait here for a slot.", []string{"kind"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (g *deskGauges) Describe(to chan<- *prometheus.Desc) { to <- runningHere; to <- waitingHere }
+
+// Collect implements prometheus.Collector.
+func (g *deskGauges) Collect(to chan<- prometheus.Metric) {
+	for kind, k := range g.desks {
+		running, waiting := k.load()
+		to <- prometheus.MustNewConstMetric(runningHere, prometheus.GaugeValue, float64(running), string(kind))
+		to <- prometheus.MustNewConstMetric(waitingHere, prometheus.GaugeValue, float64(waiting), string(kind))
+	}
 }

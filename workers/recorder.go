@@ -23,7 +23,8 @@ const (
 	recordTimeout = 10 * time.Second
 )
 
-type enqueueFunc func(context.Context, db.Tx, []minoots.Delivery) error
+// planFunc makes jobs of the actions that follow, in the transaction.
+type planFunc func(context.Context, db.Tx, []minoots.Delivery) (*db.JobBatch, error)
 
 // recorder commits outcomes in groups. A worker hands its outcome over and waits
 // for the commit; whatever gathered while the last group was being committed is
@@ -32,7 +33,7 @@ type enqueueFunc func(context.Context, db.Tx, []minoots.Delivery) error
 type recorder struct {
 	db      *db.DB
 	replica string
-	enqueue enqueueFunc
+	plan    planFunc
 	metrics *metrics
 	log     *slog.Logger
 	in      chan *pending
@@ -41,20 +42,15 @@ type recorder struct {
 	ended   chan struct{} // closed when the last is committed
 }
 
-// pending is an outcome and where to tell what became of it.
+// pending is an outcome, and where to tell what became of it.
 type pending struct {
 	record db.OutcomeRecord
-	done   chan verdict
+	done   chan error // nil if nobody waits
 }
 
-type verdict struct {
-	live bool
-	err  error
-}
-
-func newRecorder(d *db.DB, replica string, enqueue enqueueFunc, m *metrics, log *slog.Logger) *recorder {
+func newRecorder(d *db.DB, replica string, plan planFunc, m *metrics, log *slog.Logger) *recorder {
 	r := &recorder{
-		db: d, replica: replica, enqueue: enqueue, metrics: m, log: log,
+		db: d, replica: replica, plan: plan, metrics: m, log: log,
 		in: make(chan *pending, 2*groupMost), closing: make(chan struct{}), ended: make(chan struct{}),
 	}
 	r.close = sync.OnceFunc(func() { close(r.closing) })
@@ -64,27 +60,45 @@ func newRecorder(d *db.DB, replica string, enqueue enqueueFunc, m *metrics, log 
 // errClosed is given to a worker that outlived its cut.
 var errClosed = errors.New("recorder is closed")
 
-// record waits until the outcome is committed, and tells whether it counted. It
-// takes no context: the delivery was made, so its outcome is to be kept whatever
-// becomes of the worker.
-func (r *recorder) record(rec db.OutcomeRecord) (live bool, err error) {
-	p := &pending{record: rec, done: make(chan verdict, 1)}
-	select {
-	case r.in <- p:
-	case <-r.closing:
-		return false, errClosed
+// record waits until the outcome is committed. It takes no context: the delivery
+// was made, so its outcome is to be kept whatever becomes of the worker.
+func (r *recorder) record(rec db.OutcomeRecord) error {
+	p := &pending{record: rec, done: make(chan error, 1)}
+	if !r.put(p) {
+		return errClosed
 	}
 	select {
-	case v := <-p.done:
-		return v.live, v.err
+	case err := <-p.done:
+		return err
 	case <-r.ended:
 	}
 	select {
-	case v := <-p.done: // it was among the last
-		return v.live, v.err
+	case err := <-p.done: // it was among the last
+		return err
 	default:
-		return false, errClosed
+		return errClosed
 	}
+}
+
+// submit hands an outcome over without waiting for more than room.
+func (r *recorder) submit(rec db.OutcomeRecord) {
+	if !r.put(&pending{record: rec}) {
+		r.unrecorded(1, errClosed)
+	}
+}
+
+func (r *recorder) put(p *pending) bool {
+	select {
+	case r.in <- p:
+		return true
+	case <-r.closing:
+		return false
+	}
+}
+
+func (r *recorder) unrecorded(outcomes int, err error) {
+	r.metrics.recordErrors.Inc()
+	r.log.Error("outcomes not recorded; their actions will be repeated", "outcomes", outcomes, "error", err)
 }
 
 // run commits until close is called and all is committed, or ctx is done.
@@ -122,9 +136,10 @@ func (r *recorder) gather() []*pending {
 
 // commit records a group and tells the workers. One outcome that Postgres
 // refuses must not take the others with it: the group is halved until it stands
-// alone, and is then recorded without what may be the matter.
+// alone, is then recorded without what may be the matter, and if it is the
+// actions to follow of which no jobs can be made, the firing is failed.
 func (r *recorder) commit(ctx context.Context, group []*pending) {
-	live, err := r.persist(ctx, group, r.enqueue)
+	live, err := r.persist(ctx, group, r.plan)
 	if err != nil && ctx.Err() == nil {
 		if half := len(group) / 2; half > 0 {
 			r.commit(ctx, group[:half])
@@ -133,27 +148,35 @@ func (r *recorder) commit(ctx context.Context, group []*pending) {
 		}
 		r.log.Error("an outcome could not be recorded as it is", "webhook_id", group[0].record.Delivery.WebhookID(), "error", err)
 		group[0].record.Outcome = bare(group[0].record.Outcome)
-		live, err = r.persist(ctx, group, r.enqueueOrFail)
+		if live, err = r.persist(ctx, group, r.plan); minoots.ErrorCode(err) == minoots.CodeInvalid {
+			live, err = r.persist(ctx, group, r.fail)
+		}
 	}
 	if err != nil {
-		r.metrics.recordErrors.Inc()
-		r.log.Error("outcomes not recorded; their actions will be repeated", "outcomes", len(group), "error", err)
+		r.unrecorded(len(group), err)
 	}
 	for i, p := range group {
-		p.done <- verdict{live: err == nil && live[i], err: err}
+		if err == nil && !live[i] {
+			// Another took this job over meanwhile, or the commit had succeeded
+			// although its answer was lost. Either way it is not ours any more.
+			r.metrics.superseded.Inc()
+		}
+		if p.done != nil {
+			p.done <- err
+		}
 	}
 }
 
 // persist commits a group, trying again while Postgres is away: recording twice
 // is harmless, so a commit whose outcome is unknown is simply done again.
-func (r *recorder) persist(ctx context.Context, group []*pending, enqueue enqueueFunc) ([]bool, error) {
+func (r *recorder) persist(ctx context.Context, group []*pending, plan planFunc) ([]bool, error) {
 	records := make([]db.OutcomeRecord, len(group))
 	for i, p := range group {
 		records[i] = p.record
 	}
 	began := time.Now()
 	for failures := 0; ; failures++ {
-		live, err := r.try(ctx, records, enqueue)
+		live, err := r.try(ctx, records, plan)
 		if err == nil {
 			r.metrics.recorded(len(group), time.Since(began))
 		}
@@ -171,10 +194,10 @@ func (r *recorder) persist(ctx context.Context, group []*pending, enqueue enqueu
 	}
 }
 
-func (r *recorder) try(ctx context.Context, records []db.OutcomeRecord, enqueue enqueueFunc) ([]bool, error) {
+func (r *recorder) try(ctx context.Context, records []db.OutcomeRecord, plan planFunc) ([]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	return r.db.OutcomeRecord(ctx, r.replica, records, enqueue)
+	return r.db.OutcomeRecord(ctx, r.replica, records, plan)
 }
 
 // bare is an outcome without the texts that came from outside.
@@ -186,14 +209,10 @@ func bare(o minoots.Outcome) minoots.Outcome {
 	return o
 }
 
-// enqueueOrFail enqueues the next actions of a firing, or fails the firing if no
-// jobs can be made of them.
-func (r *recorder) enqueueOrFail(ctx context.Context, tx db.Tx, next []minoots.Delivery) error {
-	err := db.InSavepoint(ctx, tx, func(tx db.Tx) error { return r.enqueue(ctx, tx, next) })
-	if minoots.ErrorCode(err) != minoots.CodeInvalid {
-		return err
-	}
+// fail fails a firing of whose next actions no jobs can be made.
+func (r *recorder) fail(ctx context.Context, tx db.Tx, next []minoots.Delivery) (*db.JobBatch, error) {
 	d := &next[0] // all of one firing: the group has one outcome
-	r.log.Error("firing failed: no jobs can be made of its next actions", "webhook_id", d.WebhookID(), "error", err)
-	return db.FiringFail(ctx, tx, d.Timer.ID, d.Occurrence, d.DueAt.Time, "a later action holds a value that cannot be stored in a job")
+	r.log.Error("firing failed: no jobs can be made of its next actions", "webhook_id", d.WebhookID())
+	return nil, db.FiringFail(ctx, tx, d.Timer.ID, d.Occurrence, d.DueAt.Time,
+		"a later action holds a value that cannot be stored in a job")
 }

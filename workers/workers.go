@@ -2,8 +2,10 @@
 // records what came of them. River fetches, retries and rescues; the outcomes
 // are ours, committed in groups in the transaction that completes the jobs.
 //
-// Read in this order: workers.go (River's client), job.go (one attempt),
-// recorder.go (how outcomes are committed), enqueue.go (how jobs are made).
+// Read in this order: plan.go (where a delivery runs), desk.go and flow.go (what
+// runs here at once, and fairly), lane.go (where a crowd waits), workers.go
+// (River's client), attempt.go and job.go (one attempt), recorder.go (how outcomes
+// are committed), resolve.go (what goes back to the queues).
 package workers
 
 import (
@@ -11,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,6 +29,8 @@ import (
 type Executor interface {
 	Execute(ctx context.Context, d minoots.Delivery, attempt int) minoots.Outcome
 	Kinds() []minoots.ActionKind
+	// Destination names who a delivery goes to, for bounds by destination.
+	Destination(d *minoots.Delivery) string
 }
 
 // Config says how a replica's workers work.
@@ -40,7 +45,9 @@ type Config struct {
 	// PollOnly is for a pool behind a transaction pooler, where River cannot
 	// LISTEN: it then polls every 100 ms.
 	PollOnly bool
-	// Concurrency is how many actions of one kind run at once. Defaults to 200.
+	// Concurrency is how many actions of one kind run at once of those that this
+	// replica's kernel claimed, and as many again of those that River fetched.
+	// Defaults to 200.
 	Concurrency int
 	// Grace is how long Run lets running actions finish after its ctx is done.
 	// Defaults to 20 s.
@@ -88,14 +95,16 @@ const (
 	finishedKept = time.Hour
 )
 
-// Workers is one replica's workers. It embeds the Enqueuer that its recorder
-// uses for the next actions of a bundle.
+// Workers is one replica's workers, and the Planner that gives them work.
 type Workers struct {
-	*Enqueuer
+	*Planner
 	cfg      Config
 	client   *river.Client[pgx.Tx]
 	recorder *recorder
+	metrics  *metrics
 	log      *slog.Logger
+	lanes    *laneKeeper
+	errands  errands
 }
 
 // New makes the workers; Run runs them.
@@ -104,28 +113,43 @@ func New(cfg Config) (*Workers, error) {
 	if cfg.DB == nil || cfg.Actions == nil || cfg.Replica == "" {
 		return nil, errors.New("workers: DB, Actions and Replica are required")
 	}
-	m, err := newMetrics(cfg.Registerer)
-	if err != nil {
+	log := cfg.Log.With("part", "workers")
+	w := &Workers{Planner: NewPlanner(cfg.Actions), cfg: cfg, log: log}
+	w.replica, w.desks = cfg.Replica, map[minoots.ActionKind]*desk{}
+	w.unknown = func(pl *plan) { w.errands.run(func(ctx context.Context) { w.resolve(ctx, pl) }) }
+	var err error
+	if w.metrics, err = newMetrics(cfg.Registerer, w.desks); err != nil {
 		return nil, fmt.Errorf("register worker metrics: %w", err)
 	}
-	enqueuer, err := NewEnqueuer()
-	if err != nil {
-		return nil, err
+	w.lanes = newLaneKeeper(w)
+	w.placed = func(jobs []db.Job) {
+		w.metrics.placed(jobs)
+		w.lanes.placed(jobs)
 	}
-	log := cfg.Log.With("part", "workers")
-	rec := newRecorder(cfg.DB, cfg.Replica, enqueuer.Enqueue, m, log)
-
+	w.recorder = newRecorder(cfg.DB, cfg.Replica, func(ctx context.Context, _ db.Tx, next []minoots.Delivery) (*db.JobBatch, error) {
+		return w.Plan(ctx, next)
+	}, w.metrics, log)
+	attempts := &attempter{
+		actions: cfg.Actions, recorder: w.recorder, metrics: w.metrics, clock: cfg.DB.Clock(), log: log,
+	}
+	for _, kind := range cfg.Actions.Kinds() {
+		w.desks[kind] = newDesk(cfg.Concurrency, func(ctx context.Context, k *task) time.Duration {
+			return attempts.here(ctx, k, func(k *task) { w.handBack([]*task{k}, false) })
+		}, w.handBack)
+	}
 	bundle := river.NewWorkers()
-	if err := river.AddWorkerSafely(bundle, &actionWorker{
-		actions: cfg.Actions, recorder: rec, metrics: m, clock: cfg.DB.Clock(), log: log,
-	}); err != nil {
+	if err := river.AddWorkerSafely(bundle, &actionWorker{attempter: attempts}); err != nil {
 		return nil, fmt.Errorf("add river worker: %w", err)
 	}
-	client, err := river.NewClient(riverpgxv5.New(cfg.River.Pool()), riverConfig(cfg, bundle, log))
-	if err != nil {
+	if w.client, err = river.NewClient(riverpgxv5.New(cfg.River.Pool()), riverConfig(cfg, bundle, log)); err != nil {
 		return nil, fmt.Errorf("make river client: %w", err)
 	}
-	return &Workers{Enqueuer: enqueuer, cfg: cfg, client: client, recorder: rec, log: log}, nil
+	return w, nil
+}
+
+// handBack moves tasks on in the background.
+func (w *Workers) handBack(tasks []*task, crowding bool) {
+	w.errands.run(func(ctx context.Context) { w.moveOn(ctx, tasks, crowding) })
 }
 
 func riverConfig(cfg Config, bundle *river.Workers, log *slog.Logger) *river.Config {
@@ -157,7 +181,7 @@ const (
 	leaveTimeout = time.Second             // for River to end
 )
 
-// Run works until ctx is done. Then it fetches no more, lets what runs finish
+// Run works until ctx is done. Then it begins nothing more, lets what runs finish
 // within the grace, cuts the rest, whose jobs go back to their queues, and
 // returns when all outcomes are committed. With Postgres away they cannot be: it
 // returns all the same, four seconds after the grace, and what was not recorded
@@ -173,19 +197,60 @@ func (w *Workers) Run(ctx context.Context) error {
 		defer timer.Stop()
 		<-w.recorder.ended
 	}()
+	w.errands.open(recorderCtx)
+	defer w.errands.wait(drainTimeout)
 	if err := w.client.Start(lasting); err != nil {
 		return fmt.Errorf("start river: %w", err)
 	}
+	work, cut := context.WithCancel(lasting)
+	defer cut()
+	stopDesks := w.startDesks(ctx, work)
 	<-ctx.Done()
+	return w.stop(lasting, stopDesks, cut, giveUp)
+}
+
+// startDesks lets deliveries begin here, and gives how to end that: it begins no
+// more and waits until those under way have ended.
+func (w *Workers) startDesks(ctx, work context.Context) (stop func()) {
+	var loops sync.WaitGroup
+	loops.Go(func() { w.tidy(ctx) })
+	loops.Go(func() { w.lanes.run(ctx) })
+	for _, k := range w.desks {
+		k.start(work)
+	}
+	return func() {
+		for _, k := range w.desks {
+			k.close()
+		}
+		loops.Wait()
+		for _, k := range w.desks {
+			k.wg.Wait()
+		}
+	}
+}
+
+// stop ends what runs, first gently.
+func (w *Workers) stop(lasting context.Context, stopDesks, cut, giveUp func()) error {
 	soft, cancel := context.WithTimeout(lasting, w.cfg.Grace)
 	defer cancel()
-	if err := w.client.Stop(soft); err == nil {
+	desks := make(chan struct{})
+	go func() { stopDesks(); close(desks) }()
+	ended := func(ctx context.Context, err error) bool {
+		select {
+		case <-desks:
+			return err == nil
+		case <-ctx.Done():
+			return false
+		}
+	}
+	if ended(soft, w.client.Stop(soft)) {
 		return nil
 	}
 	w.log.Warn("actions still running after the grace; cutting them", "grace", w.cfg.Grace)
+	cut()
 	hard, cancelHard := context.WithTimeout(lasting, cutTimeout)
 	defer cancelHard()
-	if err := w.client.StopAndCancel(hard); err == nil {
+	if ended(hard, w.client.StopAndCancel(hard)) {
 		return nil
 	}
 	// What still runs waits for the recorder, or does not heed its context.
@@ -195,10 +260,14 @@ func (w *Workers) Run(ctx context.Context) error {
 	case <-time.After(drainTimeout):
 		giveUp()
 	}
+	last, cancelLast := context.WithTimeout(lasting, leaveTimeout)
+	defer cancelLast()
 	select {
 	case <-w.client.Stopped():
-		return nil
-	case <-time.After(leaveTimeout):
-		return errors.New("actions still running after they were cut")
+		if ended(last, nil) {
+			return nil
+		}
+	case <-last.Done():
 	}
+	return errors.New("actions still running after they were cut")
 }

@@ -101,6 +101,8 @@ type attempt struct {
 
 func (a *actor) Kinds() []minoots.ActionKind { return []minoots.ActionKind{minoots.KindWebhook} }
 
+func (a *actor) Destination(d *minoots.Delivery) string { return d.Timer.Name }
+
 func (a *actor) Execute(ctx context.Context, d minoots.Delivery, number int) (out minoots.Outcome) {
 	a.mu.Lock()
 	a.made = append(a.made, attempt{d.WebhookID(), d.Action.ID, number})

@@ -56,7 +56,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	actions := action.NewRegistry(action.Config{})
 	w, err := workers.New(workers.Config{DB: d, Actions: actions, Replica: "metrics", Registerer: n})
 	require.NoError(t, err)
-	_, err = kernel.New(kernel.Config{DB: d, Enqueuer: w, Registerer: n})
+	_, err = kernel.New(kernel.Config{DB: d, Planner: w, Registerer: n})
 	require.NoError(t, err)
 	_, err = api.New(api.Config{DB: d, Check: actions.Check, Registerer: n})
 	require.NoError(t, err)

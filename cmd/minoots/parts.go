@@ -113,15 +113,15 @@ func (p *parts) loops() []*loop {
 	return all
 }
 
-// build makes the parts and joins them: the kernel hands its jobs to the
-// workers, the API its hints to the notifier.
+// build makes the parts and joins them: the kernel asks the workers where its
+// deliveries are to run, the API hands its hints to the notifier.
 func (r *replica) build(pools *pools) (*parts, error) {
 	do := action.Config{Allow: r.cfg.WebhookAllowCIDRs, Version: buildInfo().Version}
 	if pools.workers != nil {
 		do.Secrets = workers.NewSecrets(pools.workers)
 	}
 	p := &parts{actions: action.NewRegistry(do)}
-	var enqueuer kernel.Enqueuer
+	var planner kernel.Planner = workers.NewPlanner(p.actions)
 	if pools.workers != nil {
 		w, err := workers.New(workers.Config{
 			DB: pools.workers, River: pools.river, Actions: p.actions, PollOnly: r.cfg.ListenOff || pools.workers.Pooled(),
@@ -130,18 +130,11 @@ func (r *replica) build(pools *pools) (*parts, error) {
 		if err != nil {
 			return nil, fmt.Errorf("make workers: %w", err)
 		}
-		p.workers, enqueuer = &loop{name: "workers", run: w.Run}, w
+		p.workers, planner = &loop{name: "workers", run: w.Run}, w
 	}
 	if pools.kernel != nil {
-		if enqueuer == nil {
-			e, err := workers.NewEnqueuer()
-			if err != nil {
-				return nil, fmt.Errorf("make enqueuer: %w", err)
-			}
-			enqueuer = e
-		}
 		k, err := kernel.New(kernel.Config{
-			DB: pools.kernel, ListenURL: r.listenURL(pools.kernel), Enqueuer: enqueuer,
+			DB: pools.kernel, ListenURL: r.listenURL(pools.kernel), Planner: planner,
 			Registerer: r.registry, Log: r.log, Replica: r.name,
 			HistoryRetention: r.cfg.HistoryRetention, FinishedRetention: r.cfg.FinishedRetention,
 		})

@@ -9,7 +9,9 @@
 --
 -- The fence is the job: only the attempt that River has running may record, so a zombie, or a second
 -- try after a commit whose outcome was unknown, changes nothing and is told so. A failed attempt that
--- will be retried leaves the job to River, which is then the only writer of its state.
+-- will be retried has one writer of the job's state: River for the jobs that it fetched, and this
+-- statement, by retry_at, for those that this replica began itself. As in River, a retry that is near
+-- is available at once and found by polls, and a later one waits for River's scheduler.
 --
 -- Locks: jobs belong to one worker each. Firings can be shared by the jobs of a bundle: they are
 -- locked in the order of "progress", which is sorted, so that two groups cannot deadlock.
@@ -20,11 +22,11 @@ WITH given AS MATERIALIZED (
     SELECT * FROM unnest(
         $1::bigint[], $2::smallint[], $3::boolean[], $4::boolean[], $5::uuid[], $6::timestamptz[], $7::integer[],
         $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::integer[],
-        $14::text[], $15::text[], $16::text[], $17::boolean[]
+        $14::text[], $15::text[], $16::text[], $17::boolean[], $18::timestamptz[]
     ) AS g (
         job_id, attempt, final, ok, timer_id, due_at, occurrence,
         tenant_id, action_id, kind, started_at, finished_at, http_status,
-        error_class, error, response, recurring
+        error_class, error, response, recurring, retry_at
     )
 ),
 done AS (
@@ -33,18 +35,28 @@ done AS (
     WHERE g.final AND j.id = g.job_id AND j.attempt = g.attempt AND j.state::text = 'running'
     RETURNING g.*
 ),
+again AS (
+    UPDATE river.river_job j
+    SET state = CASE WHEN g.retry_at <= now() + interval '5 seconds' THEN 'available' ELSE 'retryable' END::river.river_job_state,
+        scheduled_at = g.retry_at
+    FROM given g
+    WHERE g.retry_at IS NOT NULL AND j.id = g.job_id AND j.attempt = g.attempt AND j.state::text = 'running'
+    RETURNING g.*
+),
 live AS MATERIALIZED (
     SELECT * FROM done
     UNION ALL
+    SELECT * FROM again
+    UNION ALL
     SELECT g.* FROM given g
     JOIN river.river_job j ON j.id = g.job_id AND j.attempt = g.attempt AND j.state::text = 'running'
-    WHERE NOT g.final
+    WHERE NOT g.final AND g.retry_at IS NULL
 ),
 tried AS (
     INSERT INTO minoots.attempts (timer_id, started_at, finished_at, occurrence, http_status, attempt, tenant_id,
         action_id, kind, status, replica, error_class, error, response)
     SELECT timer_id, started_at, finished_at, occurrence, http_status, attempt, tenant_id, action_id, kind,
-        CASE WHEN ok THEN 'succeeded' WHEN final THEN 'failed' ELSE 'retrying' END, $18, error_class, error, response
+        CASE WHEN ok THEN 'succeeded' WHEN final THEN 'failed' ELSE 'retrying' END, $19, error_class, error, response
     FROM live
     ON CONFLICT DO NOTHING
     RETURNING timer_id, occurrence, tenant_id, action_id, attempt, status

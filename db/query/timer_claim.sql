@@ -49,6 +49,6 @@ logged AS (
     SELECT id, occurrence, tenant_id, 'timer.settled' FROM fired WHERE actions = 0
 )
 SELECT id, tenant_id, occurrence, actions, due_at, fired_at, name, requested_by, labels, metadata,
-    bundle, agent_binding, clock_timestamp() AS clock
+    bundle, agent_binding, clock_timestamp() AS clock, pg_current_xact_id()::text AS xid
 FROM fired
 ORDER BY due_at;

@@ -38,6 +38,9 @@ type Executor interface {
 	// "parameters.url". It reads nothing and resolves no names: what only the
 	// network can tell is checked at each attempt.
 	Check(parameters json.RawMessage) []minoots.FieldError
+	// Destination names who an action with these parameters goes to, such as a
+	// host: the deliveries of one destination share a bound.
+	Destination(parameters json.RawMessage) string
 }
 
 // Config is what executors need from the outside.
@@ -106,6 +109,14 @@ func (r *Registry) Kinds() []minoots.ActionKind {
 		}
 	}
 	return kinds
+}
+
+// Destination names who a delivery goes to.
+func (r *Registry) Destination(d *minoots.Delivery) string {
+	if e, ok := r.executors[d.Action.Kind]; ok {
+		return e.Destination(d.Action.Parameters)
+	}
+	return ""
 }
 
 // Execute makes one attempt by the executor of the action's kind.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/minoots/minoots"
@@ -48,6 +49,22 @@ func (w *Webhook) Check(parameters json.RawMessage) []minoots.FieldError {
 			"an operator can allow ranges with MINOOTS_WEBHOOK_ALLOW_CIDRS", spec.target.Hostname())
 	}
 	return bad
+}
+
+// Destination implements Executor: the URL's scheme, host and port.
+func (w *Webhook) Destination(parameters json.RawMessage) string {
+	var spec struct {
+		URL string `json:"url"`
+	}
+	if json.Unmarshal(parameters, &spec) != nil {
+		return ""
+	}
+	if scheme := strings.Index(spec.URL, "://"); scheme >= 0 {
+		if end := strings.IndexAny(spec.URL[scheme+3:], "/?"); end >= 0 {
+			return spec.URL[:scheme+3+end]
+		}
+	}
+	return spec.URL
 }
 
 // Execute implements Executor.

@@ -1,7 +1,9 @@
 package workers_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -11,7 +13,20 @@ import (
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/workers"
 )
+
+// insert makes jobs of deliveries, in the fire transaction of some timer.
+func (w *world) insert(p *workers.Planner, all ...minoots.Delivery) error {
+	w.Helper()
+	now := minoots.InstantOf(w.api.Clock().Now().Add(-time.Second))
+	_, err := w.api.TimerCreate(w.Context(), []db.NewTimer{{ID: minoots.NewID(), TenantID: tenant, Spec: minoots.TimerSpec{FireAt: &now}}})
+	require.NoError(w, err)
+	_, err = w.api.TimerClaim(w.Context(), db.ClaimRequest{Limit: 1}, func(ctx context.Context, _ db.Tx, _ []db.Fired) (*db.JobBatch, error) {
+		return p.Plan(ctx, all)
+	})
+	return err
+}
 
 // delivery is one with every field set.
 func delivery(kind minoots.ActionKind) minoots.Delivery {
@@ -27,15 +42,16 @@ func delivery(kind minoots.ActionKind) minoots.Delivery {
 	}
 }
 
-func TestEnqueueWritesOneJobEach(t *testing.T) {
+func TestPlanWritesOneJobEach(t *testing.T) {
 	t.Parallel()
-	for _, n := range []int{0, 1, 99, 100, 700} { // from 100 on by COPY
+	for _, n := range []int{0, 1, 99, 700} {
 		w := newWorld(t)
 		all := make([]minoots.Delivery, n)
 		for i := range all {
 			all[i] = delivery(minoots.ActionKinds[i%2])
+			all[i].Timer.Name = fmt.Sprint(i) // which is the destination here: no crowd
 		}
-		require.NoError(t, w.api.InTx(t.Context(), func(tx db.Tx) error { return w.enqueuer.Enqueue(t.Context(), tx, all) }))
+		require.NoError(t, w.insert(w.queues, all...))
 		require.Equal(t, n, w.count("SELECT count(*) FROM river.river_job WHERE state = 'available' AND kind = 'action' AND queue = args->'action'->>'kind' AND max_attempts = 7"))
 		require.Equal(t, n, w.count("SELECT count(DISTINCT args->'timer'->>'id') FROM river.river_job"))
 		if n != 1 {
@@ -55,7 +71,7 @@ func TestEnqueueWritesOneJobEach(t *testing.T) {
 	}
 }
 
-func TestEnqueueBelongsToTheTransaction(t *testing.T) {
+func TestPlanBelongsToTheTransaction(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	listener, err := pgx.Connect(t.Context(), w.URL)
@@ -64,18 +80,13 @@ func TestEnqueueBelongsToTheTransaction(t *testing.T) {
 	_, err = listener.Exec(t.Context(), `LISTEN "river.river_insert"`)
 	require.NoError(t, err)
 
-	err = w.api.InTx(t.Context(), func(tx db.Tx) error {
-		require.NoError(t, w.enqueuer.Enqueue(t.Context(), tx, []minoots.Delivery{delivery("webhook")}))
-		return &minoots.Error{Code: minoots.CodeConflict}
-	})
-	require.Equal(t, minoots.CodeConflict, minoots.ErrorCode(err))
+	unstorable := delivery("webhook")
+	unstorable.Timer.Metadata = []byte(`{"x": 1e-200000}`) // jsonb has no room for it
+	require.Equal(t, minoots.CodeInvalid, minoots.ErrorCode(w.insert(w.queues, delivery("webhook"), unstorable)))
 	assert.Zero(t, w.count("SELECT count(*) FROM river.river_job"))
 
-	// The next transaction notifies, though the one before has spent River's own token.
 	for range 3 {
-		require.NoError(t, w.api.InTx(t.Context(), func(tx db.Tx) error {
-			return w.enqueuer.Enqueue(t.Context(), tx, []minoots.Delivery{delivery("webhook"), delivery("webhook"), delivery("command")})
-		}))
+		require.NoError(t, w.insert(w.queues, delivery("webhook"), delivery("webhook"), delivery("command")))
 		queues := map[string]int{}
 		for range 2 {
 			n, err := listener.WaitForNotification(t.Context())

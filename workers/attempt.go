@@ -1,0 +1,76 @@
+package workers
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/workers/action"
+)
+
+// attempter makes attempts and sees to what follows from them, for the jobs that
+// River fetches and for those that are begun here.
+type attempter struct {
+	actions  Executor
+	recorder *recorder
+	metrics  *metrics
+	clock    *db.Clock
+	log      *slog.Logger
+}
+
+// make makes one attempt and tells whether it was the last.
+func (a *attempter) make(ctx context.Context, d *minoots.Delivery, attempt int) (out minoots.Outcome, final bool) {
+	if attempt == 1 {
+		a.metrics.startLateness.Observe(max(-a.clock.Until(d.DueAt.Time), 0).Seconds())
+	}
+	out = a.execute(ctx, d, attempt)
+	return out, out.Success || !out.Retryable || attempt >= d.Policy.Or(minoots.DefaultRetryPolicy).MaxAttempts
+}
+
+// here makes the first attempt of a task. It does not wait until the outcome is
+// committed: the slot is for the next. One that was cut by a shutdown goes back
+// to its queue; if that fails too, whoever finds this process gone sees to it.
+func (a *attempter) here(ctx context.Context, k *task, cut func(*task)) (took time.Duration) {
+	d := &k.delivery
+	out, final := a.make(ctx, d, 1)
+	if stopped(ctx) != nil && !out.Success {
+		cut(k)
+		return 0
+	}
+	a.metrics.attempted(d.Action.Kind, &out, final)
+	rec := db.OutcomeRecord{JobID: k.jobID, Attempt: 1, Final: final, Delivery: d, Outcome: out}
+	if !final {
+		rec.RetryAt = a.nextRetry(d, 1, out.RetryAfter)
+	}
+	a.recorder.submit(rec)
+	return out.FinishedAt.Sub(out.StartedAt)
+}
+
+// nextRetry is when to try again: by the action's own policy and what the
+// receiver asked for.
+func (a *attempter) nextRetry(d *minoots.Delivery, attempt int, asked time.Duration) time.Time {
+	return a.clock.Now().Add(action.NextDelay(d.Policy.Or(minoots.DefaultRetryPolicy), d.WebhookID(), attempt, asked))
+}
+
+// classPanic is the error class of an attempt that a bug of ours ended. It is
+// retried: the next may meet another state of affairs, or another version.
+const classPanic = "panic"
+
+// execute makes the attempt. A panic is an outcome like any other: it has an
+// attempt in the record, and harms nobody else.
+func (a *attempter) execute(ctx context.Context, d *minoots.Delivery, attempt int) (out minoots.Outcome) {
+	began := time.Now()
+	defer func() {
+		if cause := recover(); cause != nil {
+			a.log.Error("an executor panicked", "webhook_id", d.WebhookID(), "kind", d.Action.Kind, "panic", cause, "stack", string(debug.Stack()))
+			out = minoots.Outcome{
+				Retryable: true, ErrorClass: classPanic, Error: "the attempt ended by a fault of the service",
+				StartedAt: began, FinishedAt: time.Now(),
+			}
+		}
+	}()
+	return a.actions.Execute(ctx, *d, attempt)
+}

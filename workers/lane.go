@@ -1,0 +1,163 @@
+package workers
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/db"
+)
+
+// A lane is a queue of River's for the flows that would crowd out others in the
+// queue of their kind: a slow receiver's, or a great herd's. It has few workers
+// in each replica, and exists while it has jobs.
+const (
+	// lanes bounds their number per kind; flows that share one share its workers.
+	lanes = 64
+	// crowdFrom is how many deliveries a second of one flow may go to the shared
+	// queue; more go to its lane.
+	crowdFrom = 200
+	// laneEvery is how often lanes are looked for that other replicas have filled.
+	// One that has had no jobs waiting for laneIdle is left.
+	laneEvery = 2 * time.Second
+	laneIdle  = time.Minute
+	// laneGap is how long the first jobs of a new lane wait for it to be opened.
+	laneGap = 50 * time.Millisecond
+)
+
+// laneOf names the lane of a flow.
+func laneOf(kind minoots.ActionKind, key flowKey) string {
+	h := fnv.New32a()
+	h.Write([]byte(key.tenant))
+	h.Write([]byte{0})
+	h.Write([]byte(key.destination))
+	return fmt.Sprintf("%s-%d", kind, h.Sum32()%lanes)
+}
+
+// isLane tells a lane's name from that of a kind's queue.
+func isLane(queue string) bool { return strings.Contains(queue, "-") }
+
+// crowd counts the deliveries that go to shared queues, by flow and second.
+type crowd struct {
+	mu    sync.Mutex
+	since time.Time
+	sent  map[flowKey]int
+}
+
+func newCrowd() *crowd { return &crowd{sent: map[flowKey]int{}} }
+
+// joins counts a delivery and tells whether its flow is a crowd by now.
+func (c *crowd) joins(key flowKey, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Sub(c.since) > time.Second {
+		c.since = now
+		clear(c.sent)
+	}
+	c.sent[key]++
+	return c.sent[key] > crowdFrom
+}
+
+// laneKeeper has River fetch from the lanes that have jobs.
+type laneKeeper struct {
+	w      *Workers
+	filled chan struct{}    // has a token when this replica has filled one
+	lanes  map[string]*lane // those that are open, by name
+}
+
+func newLaneKeeper(w *Workers) *laneKeeper {
+	return &laneKeeper{w: w, filled: make(chan struct{}, 1), lanes: map[string]*lane{}}
+}
+
+// soon has lanes looked for at once.
+func (l *laneKeeper) soon() {
+	select {
+	case l.filled <- struct{}{}:
+	default:
+	}
+}
+
+// placed looks for lanes among the queues of new jobs.
+func (l *laneKeeper) placed(jobs []db.Job) {
+	for i := range jobs {
+		if isLane(jobs[i].Queue) {
+			l.soon()
+			return
+		}
+	}
+}
+
+type lane struct {
+	filled  time.Time // when it was last seen to have jobs
+	leaving bool      // asked to end, while attempts were still under way
+}
+
+// run looks for lanes until ctx is done.
+func (l *laneKeeper) run(ctx context.Context) {
+	tick := time.NewTicker(laneEvery)
+	defer tick.Stop()
+	for {
+		if err := l.look(ctx); err != nil && ctx.Err() == nil {
+			l.w.log.Warn("lanes not looked for; trying again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.filled:
+			// Not at once for each transaction of a storm.
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(laneGap):
+			}
+		case <-tick.C:
+		}
+	}
+}
+
+func (l *laneKeeper) look(ctx context.Context) error {
+	step, cancel := context.WithTimeout(ctx, laneEvery)
+	defer cancel()
+	filled, err := l.w.cfg.DB.LanePage(step)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	for _, name := range filled {
+		if open := l.lanes[name]; open != nil {
+			open.filled = now
+			continue
+		}
+		err := l.w.client.Queues().Add(name, river.QueueConfig{MaxWorkers: max(1, l.w.cfg.Concurrency/4)})
+		if err != nil {
+			return fmt.Errorf("open lane %s: %w", name, err)
+		}
+		l.lanes[name] = &lane{filled: now}
+		l.w.log.Info("lane opened: a slow receiver's deliveries, or very many at once, wait apart from the others", "lane", name)
+	}
+	l.leave(step, now)
+	l.w.metrics.lanes.Set(float64(len(l.lanes)))
+	return nil
+}
+
+// leave closes the lanes that have had no jobs for a while. River waits for
+// attempts under way; what does not end in time is asked again.
+func (l *laneKeeper) leave(ctx context.Context, now time.Time) {
+	for name, open := range l.lanes {
+		if !open.leaving && now.Sub(open.filled) < laneIdle {
+			continue
+		}
+		open.leaving = true
+		if err := l.w.client.Queues().Remove(ctx, name); err != nil {
+			continue
+		}
+		delete(l.lanes, name)
+		l.w.log.Info("lane closed", "lane", name)
+	}
+}

@@ -1,0 +1,137 @@
+package workers
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/db"
+)
+
+// Planner makes jobs of deliveries and decides where each runs: here at once, if
+// this replica has workers with room, else in the queue of its kind, which all
+// replicas fetch from, or, if its flow would crowd out others there, in a lane.
+type Planner struct {
+	actions Executor
+	replica string
+	desks   map[minoots.ActionKind]*desk // none in a replica without workers
+	crowd   *crowd
+	// unknown is given the jobs of a transaction of which nobody knows whether
+	// it committed.
+	unknown func(*plan)
+	placed  func([]db.Job) // counts them
+}
+
+// NewPlanner makes the Planner of a replica without workers: all its deliveries
+// go to the queues.
+func NewPlanner(actions Executor) *Planner {
+	return &Planner{actions: actions, crowd: newCrowd(), unknown: func(*plan) {}, placed: func([]db.Job) {}}
+}
+
+// plan is the jobs of one transaction, and the tasks that are to begin here.
+type plan struct {
+	jobs  db.JobBatch
+	tasks []*task // nil for jobs that go to a queue; else at the job's index
+	desks []*desk
+}
+
+// Plan makes the jobs. A delivery that cannot be written as JSON is CodeInvalid.
+func (p *Planner) Plan(_ context.Context, deliveries []minoots.Delivery) (*db.JobBatch, error) {
+	n := len(deliveries)
+	pl := &plan{tasks: make([]*task, n), desks: make([]*desk, n)}
+	pl.jobs = db.JobBatch{Replica: p.replica, Jobs: make([]db.Job, n)}
+	pl.jobs.Done = func(err error) { p.done(pl, err) }
+	now := time.Now()
+	for i := range deliveries {
+		if err := p.place(pl, i, &deliveries[i], now); err != nil {
+			pl.release()
+			return nil, err
+		}
+	}
+	return &pl.jobs, nil
+}
+
+// place decides where one delivery runs.
+func (p *Planner) place(pl *plan, i int, d *minoots.Delivery, now time.Time) error {
+	args := actionJob{Delivery: *d}
+	if args.Policy == minoots.DefaultRetryPolicy {
+		args.Policy = minoots.RetryPolicy{} // left out; see actionJob
+	}
+	text, err := json.Marshal(&args)
+	if err != nil {
+		return &minoots.Error{Code: minoots.CodeInvalid, Message: "the delivery cannot be written as JSON", Err: err}
+	}
+	job := &pl.jobs.Jobs[i]
+	*job = db.Job{
+		Queue: string(d.Action.Kind), Args: text,
+		MaxAttempts: d.Policy.Or(minoots.DefaultRetryPolicy).MaxAttempts,
+	}
+	key := flowKey{d.TenantID, p.actions.Destination(d)}
+	crowding := false
+	if k := p.desks[d.Action.Kind]; k != nil {
+		var f *flow
+		if f, crowding = k.reserve(key, now); f != nil {
+			job.Here = true
+			pl.tasks[i], pl.desks[i] = &task{delivery: *d, flow: f}, k
+			return nil
+		}
+	}
+	if crowding || p.crowd.joins(key, now) {
+		job.Queue = laneOf(d.Action.Kind, key)
+	}
+	return nil
+}
+
+// Room waits, a moment at most, until deliveries of a claim would find room here,
+// and gives for how many; 0 if nothing here is to bound the claim.
+func (p *Planner) Room(ctx context.Context) int {
+	least := 0
+	for _, k := range p.desks {
+		if room := k.room(ctx); room > 0 && (least == 0 || room < least) {
+			least = room
+		}
+	}
+	return least
+}
+
+// done begins the tasks of a transaction that has committed.
+func (p *Planner) done(pl *plan, err error) {
+	switch {
+	case err == nil:
+	case minoots.ErrorCode(err) == minoots.CodeInvalid: // Postgres has refused the data
+		pl.release()
+		return
+	default:
+		p.unknown(pl)
+		return
+	}
+	p.placed(pl.jobs.Jobs)
+	pl.begin()
+}
+
+// begin hands the tasks to their desks. Mostly there is but one desk.
+func (pl *plan) begin() {
+	for i := 0; i < len(pl.tasks); {
+		k := pl.desks[i]
+		var tasks []*task
+		for ; i < len(pl.tasks) && pl.desks[i] == k; i++ {
+			if t := pl.tasks[i]; t != nil {
+				t.jobID = pl.jobs.Jobs[i].ID
+				tasks = append(tasks, t)
+			}
+		}
+		if len(tasks) > 0 {
+			k.give(tasks)
+		}
+	}
+}
+
+// release gives back all reservations.
+func (pl *plan) release() {
+	for i, t := range pl.tasks {
+		if t != nil {
+			pl.desks[i].release(t.flow)
+		}
+	}
+}
