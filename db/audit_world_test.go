@@ -77,7 +77,7 @@ func lived(t testing.TB, database *testdb.DB, d *db.DB) {
 	require.NoError(t, err)
 	_, err = d.TimerCancel(ctx, tenant, created[9].Timer.ID, nil, nil)
 	require.NoError(t, err)
-	_, err = d.TimerClaim(ctx, db.ClaimRequest{Limit: 100}, func(tx db.Tx, fired []db.Fired) error {
+	_, err = d.TimerClaim(ctx, db.ClaimRequest{Limit: 100}, then(func(tx db.Tx, fired []db.Fired) error {
 		for i, f := range fired {
 			if f.Name == "refused" {
 				fired = append(fired[:i:i], fired[i+1:]...)
@@ -88,14 +88,14 @@ func lived(t testing.TB, database *testdb.DB, d *db.DB) {
 			}
 		}
 		return insertJobs(ctx, tx, firstDeliveries(fired))
-	})
+	}))
 	require.NoError(t, err)
 
 	end := func(timer string, final bool, outcome minoots.Outcome) {
 		t.Helper()
 		r := fetch(t, database, timer)
 		r.Final, r.Outcome = final, outcome
-		live, err := d.OutcomeRecord(ctx, "replica", []db.OutcomeRecord{r}, insertJobs)
+		live, err := d.OutcomeRecord(ctx, "replica", []db.OutcomeRecord{r}, after(insertJobs))
 		require.NoError(t, err)
 		require.Equal(t, []bool{true}, live)
 		if !final { // then River sees to the job

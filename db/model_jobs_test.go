@@ -43,19 +43,25 @@ func (w *modelWorld) doFetch(t *rapid.T) {
 func (w *modelWorld) fetch(t *rapid.T, j *modelJob) {
 	j.state = "running"
 	j.attempt++
+	var id int64
+	var args []byte
+	err := w.database.Pool.QueryRow(context.Background(), `UPDATE river.river_job SET state = 'running', attempt = attempt + 1, attempted_at = now()`+
+		jobOf+" RETURNING id, args", j.timer.name, j.action).Scan(&id, &args)
+	require.NoError(t, err)
+	w.take(t, j, id, args)
+}
+
+// take makes the attempt: its outcome is then in a worker's hand.
+func (w *modelWorld) take(t *rapid.T, j *modelJob, id int64, args []byte) {
 	o := &inHand{}
 	o.job, o.attempt = j, j.attempt
 	o.ok = rapid.Bool().Draw(t, "ok")
 	o.final = o.ok || rapid.Bool().Draw(t, "final")
 	r := &o.record
-	r.Attempt, r.Final, r.Delivery, r.Outcome = j.attempt, o.final, new(minoots.Delivery), succeeded()
+	r.JobID, r.Attempt, r.Final, r.Delivery, r.Outcome = id, j.attempt, o.final, new(minoots.Delivery), succeeded()
 	if !o.ok {
 		r.Outcome = failed("no")
 	}
-	var args []byte
-	err := w.database.Pool.QueryRow(context.Background(), `UPDATE river.river_job SET state = 'running', attempt = attempt + 1, attempted_at = now()`+
-		jobOf+" RETURNING id, args", j.timer.name, j.action).Scan(&r.JobID, &args)
-	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(args, r.Delivery))
 	w.hand = append(w.hand, o)
 }
@@ -106,18 +112,18 @@ func (w *modelWorld) doRecord(t *rapid.T) {
 	switch {
 	case fate == "rolled back" && follows:
 		_, err := w.d.OutcomeRecord(context.Background(), "replica", records,
-			func(context.Context, db.Tx, []minoots.Delivery) error { return errors.New("boom") })
+			after(func(context.Context, db.Tx, []minoots.Delivery) error { return errors.New("boom") }))
 		require.ErrorContains(t, err, "boom")
 	case fate == "cut before the commit" && !alone, fate == "cut after it" && !alone:
 		done := w.proxy.cutNext(fate == "cut after it")
-		_, err := w.broken.OutcomeRecord(context.Background(), "replica", records, insertJobs)
+		_, err := w.broken.OutcomeRecord(context.Background(), "replica", records, after(insertJobs))
 		require.Equal(t, minoots.CodeUnavailable, minoots.ErrorCode(err), "%v", err)
 		<-done
 		if fate == "cut after it" {
 			w.record(group)
 		}
 	default:
-		live, err := w.d.OutcomeRecord(context.Background(), "replica", records, insertJobs)
+		live, err := w.d.OutcomeRecord(context.Background(), "replica", records, after(insertJobs))
 		require.NoError(t, err)
 		require.Equal(t, w.record(group), live)
 		// Told, the workers let go; after an error they come again.

@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -72,6 +73,7 @@ func (w *modelWorld) operations() map[string]func(*rapid.T) {
 		"time passes":    func(t *rapid.T) { w.now += rapid.IntRange(1, 60).Draw(t, "ms") * 1000 },
 		"cancel":         w.doCancel,
 		"claim":          w.doClaim,
+		"claim here":     w.doClaimHere,
 		"claim twice":    w.doClaims,
 		"cancel or fire": w.doRace,
 		"fetch":          w.doFetch,
@@ -163,9 +165,41 @@ func (w *modelWorld) doCancel(t *rapid.T) {
 	require.Equal(t, timer.status, string(got.Status))
 }
 
-// fires is the fire transaction, as the kernel makes it.
+// firesHere is the fire transaction as the kernel makes it beside workers: the
+// first jobs, up to so many, are inserted as running on this replica.
+func (w *modelWorld) firesHere(limit, here int) ([]db.Fired, *db.JobBatch, error) {
+	jobs := &db.JobBatch{Replica: "replica"}
+	fired, err := w.d.TimerClaim(context.Background(), db.ClaimRequest{Limit: limit, Now: w.at()}, func(_ context.Context, _ db.Tx, fired []db.Fired) (*db.JobBatch, error) {
+		for _, delivery := range firstDeliveries(fired) {
+			args, err := json.Marshal(delivery)
+			if err != nil {
+				return nil, err
+			}
+			jobs.Jobs = append(jobs.Jobs, db.Job{Queue: "webhook", MaxAttempts: 5, Args: args, Here: len(jobs.Jobs) < here})
+		}
+		return jobs, nil
+	})
+	return fired, jobs, err
+}
+
+// doClaimHere fires, and the workers beside the kernel begin at once.
+func (w *modelWorld) doClaimHere(t *rapid.T) {
+	limit := rapid.IntRange(1, 4).Draw(t, "limit")
+	before, here := len(w.jobs), rapid.IntRange(0, 4).Draw(t, "here")
+	fired, batch, err := w.firesHere(limit, here)
+	require.NoError(t, err)
+	require.Equal(t, w.claim(limit, ""), len(fired))
+	begun := w.jobs[before:]
+	require.Len(t, batch.Jobs, len(begun))
+	for i, j := range begun[:min(here, len(begun))] {
+		j.state, j.attempt = "running", 1
+		w.take(t, j, batch.Jobs[i].ID, batch.Jobs[i].Args)
+	}
+}
+
+// fires is the fire transaction with a fate.
 func (w *modelWorld) fires(d *db.DB, limit int, refused string, fail error) (int, error) {
-	fired, err := d.TimerClaim(context.Background(), db.ClaimRequest{Limit: limit, Now: w.at()}, func(tx db.Tx, fired []db.Fired) error {
+	fired, err := d.TimerClaim(context.Background(), db.ClaimRequest{Limit: limit, Now: w.at()}, then(func(tx db.Tx, fired []db.Fired) error {
 		var all []db.Fired
 		for _, f := range fired {
 			if f.Name != refused || f.Actions == 0 {
@@ -175,7 +209,7 @@ func (w *modelWorld) fires(d *db.DB, limit int, refused string, fail error) (int
 			}
 		}
 		return errors.Join(insertJobs(context.Background(), tx, firstDeliveries(all)), fail)
-	})
+	}))
 	return len(fired), err
 }
 

@@ -24,6 +24,8 @@ type gambler struct{}
 
 func (gambler) Kinds() []minoots.ActionKind { return []minoots.ActionKind{minoots.KindWebhook} }
 
+func (gambler) Destination(*minoots.Delivery) string { return "" }
+
 func (gambler) Execute(_ context.Context, _ minoots.Delivery, _ int) minoots.Outcome {
 	began := time.Now()
 	time.Sleep(rand.N(5 * time.Millisecond)) // the receiver's
@@ -51,7 +53,7 @@ func TestAuditBesideALoad(t *testing.T) {
 	require.NoError(t, err)
 	w, err := workers.New(workers.Config{DB: connect("worker"), Actions: gambler{}, Replica: "test", Log: log})
 	require.NoError(t, err)
-	k, err := kernel.New(kernel.Config{DB: connect("kernel"), ListenURL: database.URL, Enqueuer: w, Log: log})
+	k, err := kernel.New(kernel.Config{DB: connect("kernel"), ListenURL: database.URL, Planner: w, Log: log})
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	var service errgroup.Group
