@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -48,11 +49,11 @@ func (w *modelWorld) fetch(t *rapid.T, j *modelJob) {
 	err := w.database.Pool.QueryRow(context.Background(), `UPDATE river.river_job SET state = 'running', attempt = attempt + 1, attempted_at = now()`+
 		jobOf+" RETURNING id, args", j.timer.name, j.action).Scan(&id, &args)
 	require.NoError(t, err)
-	w.take(t, j, id, args)
+	w.take(t, j, id, args, false)
 }
 
 // take makes the attempt: its outcome is then in a worker's hand.
-func (w *modelWorld) take(t *rapid.T, j *modelJob, id int64, args []byte) {
+func (w *modelWorld) take(t *rapid.T, j *modelJob, id int64, args []byte, here bool) {
 	o := &inHand{}
 	o.job, o.attempt = j, j.attempt
 	o.ok = rapid.Bool().Draw(t, "ok")
@@ -61,6 +62,9 @@ func (w *modelWorld) take(t *rapid.T, j *modelJob, id int64, args []byte) {
 	r.JobID, r.Attempt, r.Final, r.Delivery, r.Outcome = id, j.attempt, o.final, new(minoots.Delivery), succeeded()
 	if !o.ok {
 		r.Outcome = failed("no")
+	}
+	if o.here = here; here && !o.final {
+		r.RetryAt = time.Now()
 	}
 	require.NoError(t, json.Unmarshal(args, r.Delivery))
 	w.hand = append(w.hand, o)

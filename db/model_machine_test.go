@@ -46,6 +46,7 @@ type modelOutcome struct {
 	attempt   int
 	ok, final bool
 	recorded  bool // as one to be retried
+	here      bool // its replica began it by itself, and so its retry is ours to arrange
 }
 
 func (m *model) note(format string, args ...any) { m.log = append(m.log, fmt.Sprintf(format, args...)) }
@@ -144,6 +145,9 @@ func (m *model) record(group []*modelOutcome) (live []bool) {
 		}
 		if !o.final {
 			status, o.recorded = "retrying", true
+			if o.here {
+				o.job.state = "available"
+			}
 		}
 		m.note("attempt %s 1 %s %d %s", t.name, o.job.action, o.attempt, status)
 		m.note("event %s 1 action.%s %s %d %t", t.name, event, o.job.action, o.attempt, o.final)

@@ -193,7 +193,7 @@ func (w *modelWorld) doClaimHere(t *rapid.T) {
 	require.Len(t, batch.Jobs, len(begun))
 	for i, j := range begun[:min(here, len(begun))] {
 		j.state, j.attempt = "running", 1
-		w.take(t, j, batch.Jobs[i].ID, batch.Jobs[i].Args)
+		w.take(t, j, batch.Jobs[i].ID, batch.Jobs[i].Args, true)
 	}
 }
 
