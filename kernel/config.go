@@ -47,6 +47,15 @@ type Config struct {
 	// StepTimeout bounds one statement or fire transaction: how long a
 	// connection that stalls without closing can hold the loop. Defaults to 10 s.
 	StepTimeout time.Duration
+	// HistoryRetention is how long firings, attempts and events are kept, by the
+	// week. Zero keeps them for ever.
+	HistoryRetention time.Duration
+	// FinishedRetention is how long a timer is kept after its end, at least
+	// db.FinishedKept. Zero keeps it for ever.
+	FinishedRetention time.Duration
+	// RetentionInterval is the time between two looks for what is past its time.
+	// Defaults to an hour.
+	RetentionInterval time.Duration
 
 	Registerer prometheus.Registerer
 	Log        *slog.Logger
@@ -70,6 +79,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.StepTimeout == 0 {
 		c.StepTimeout = 10 * time.Second
+	}
+	if c.RetentionInterval == 0 {
+		c.RetentionInterval = time.Hour
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()

@@ -85,3 +85,6 @@ func MeasureBacklog(ctx context.Context, k *Kernel) (backlog, oldest float64, er
 
 // Mark gives where a kernel's next claim will begin to look.
 func Mark(k *Kernel) time.Time { return k.low.forClaim() }
+
+// Retain looks for what is past its time, as the kernel does every now and then.
+func Retain(ctx context.Context, k *Kernel) { k.retainInTurn(ctx) }

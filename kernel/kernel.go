@@ -25,11 +25,12 @@ import (
 
 // Kernel is one replica's kernel.
 type Kernel struct {
-	cfg     Config
-	db      *db.DB
-	clock   *db.Clock
-	log     *slog.Logger
-	metrics *metrics
+	cfg       Config
+	db        *db.DB
+	clock     *db.Clock
+	log       *slog.Logger
+	metrics   *metrics
+	retention *retentionMetrics
 
 	pace     *pacer
 	low      lowWater
@@ -56,8 +57,12 @@ func New(cfg Config) (*Kernel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register kernel metrics: %w", err)
 	}
+	r, err := newRetentionMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("register retention metrics: %w", err)
+	}
 	k := &Kernel{
-		cfg: cfg, db: cfg.DB, clock: cfg.DB.Clock(), log: cfg.Log.With("part", "kernel"), metrics: m,
+		cfg: cfg, db: cfg.DB, clock: cfg.DB.Clock(), log: cfg.Log.With("part", "kernel"), metrics: m, retention: r,
 		pace: newPacer(cfg.DB.Clock(), cfg.PollInterval, cfg.SweepInterval), in: newInbox(),
 	}
 	k.seat.Store(db.NoSeat)
@@ -84,6 +89,7 @@ func (k *Kernel) Run(ctx context.Context) error {
 		return k.loop(ctx)
 	})
 	g.Go(func() error { return k.upkeep(ctx) })
+	g.Go(func() error { return k.retain(ctx) })
 	if k.cfg.ListenURL != "" {
 		g.Go(func() error { return k.attend(ctx) })
 	}

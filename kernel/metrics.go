@@ -76,6 +76,7 @@ func newMetrics(reg prometheus.Registerer, clock *db.Clock) (*metrics, error) {
 		m.errors.WithLabelValues(s.String())
 	}
 	m.errors.WithLabelValues(upkeepStep)
+	m.errors.WithLabelValues(retentionStep)
 	m.claims.WithLabelValues("fired")
 	m.claims.WithLabelValues("empty")
 	skew := prometheus.NewGaugeFunc(prometheus.GaugeOpts{

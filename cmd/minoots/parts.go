@@ -136,6 +136,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 		k, err := kernel.New(kernel.Config{
 			DB: pools.kernel, ListenURL: r.listenURL(pools.kernel), Planner: planner,
 			Registerer: r.registry, Log: r.log, Replica: r.name,
+			HistoryRetention: r.cfg.HistoryRetention, FinishedRetention: r.cfg.FinishedRetention,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("make kernel: %w", err)

@@ -25,7 +25,9 @@ type Config struct {
 	LogLevel          slog.Level
 	LogFormat         string // "json", "text", or "" for text on a terminal
 	ShutdownGrace     time.Duration
-	URL               string // of the API, for the commands that call it
+	HistoryRetention  time.Duration // 0: for ever
+	FinishedRetention time.Duration // 0: for ever
+	URL               string        // of the API, for the commands that call it
 	APIKey            Secret
 
 	given map[string]bool

@@ -37,6 +37,8 @@ func TestDefaultsAreTheContracts(t *testing.T) {
 	require.Equal(t, slog.LevelInfo, c.LogLevel)
 	require.Empty(t, c.LogFormat)
 	require.Equal(t, 20*time.Second, c.ShutdownGrace)
+	require.Equal(t, 90*24*time.Hour, c.HistoryRetention)
+	require.Equal(t, 90*24*time.Hour, c.FinishedRetention)
 	require.Empty(t, c.WebhookAllowCIDRs)
 	require.False(t, c.Given(HTTPAddr))
 	require.Empty(t, c.Listen())
@@ -71,12 +73,30 @@ func TestListenURL(t *testing.T) {
 	}
 }
 
+func TestRetention(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	for text, want := range map[string]time.Duration{"off": 0, "1d": day, "P2W": 14 * day, "36h": 36 * time.Hour} {
+		c, err := load(t, map[string]string{HistoryRetention: text, FinishedRetention: "3d"}, nil)
+		require.NoError(t, err, text)
+		require.Equal(t, want, c.HistoryRetention, text)
+		require.Equal(t, 3*day, c.FinishedRetention)
+	}
+	for _, text := range []string{"0", "0s", "-1d", "23h", "200000d", "for ever", "90"} {
+		_, err := load(t, map[string]string{HistoryRetention: text}, nil)
+		require.ErrorContains(t, err, HistoryRetention, text)
+	}
+	_, err := load(t, nil, []string{"--finished-retention=71h"})
+	require.EqualError(t, err, `--finished-retention "71h" is not a time to keep things: want such as 90d, from 3d up, or off for ever`)
+}
+
 func TestEveryMistakeIsReportedAtOnce(t *testing.T) {
 	t.Parallel()
 	bad := map[string]string{
 		ListenURL: "host=x port=none", HTTPAddr: "8080", OpsAddr: "localhost:port", RolesName: "api,cook",
 		WebhookAllowCIDRs: "10.0.0.0/33", CommandAllow: "notify", NATSURL: "http://nats", LogLevel: "loud",
-		LogFormat: "xml", ShutdownGrace: "-1s", URL: "localhost:8080", APIKey: "two words",
+		LogFormat: "xml", ShutdownGrace: "-1s",
+		HistoryRetention: "3 months", FinishedRetention: "2d", URL: "localhost:8080", APIKey: "two words",
 	}
 	_, err := load(t, bad, nil, DatabaseURL)
 	var all *Error

@@ -31,6 +31,8 @@ const (
 	LogLevel          = "MINOOTS_LOG_LEVEL"
 	LogFormat         = "MINOOTS_LOG_FORMAT"
 	ShutdownGrace     = "MINOOTS_SHUTDOWN_GRACE"
+	HistoryRetention  = "MINOOTS_HISTORY_RETENTION"
+	FinishedRetention = "MINOOTS_FINISHED_RETENTION"
 	URL               = "MINOOTS_URL"
 	APIKey            = "MINOOTS_API_KEY"
 )
@@ -48,13 +50,18 @@ var Settings = []Setting{
 	{LogLevel, "info", "debug, info, warn or error", readLogLevel},
 	{LogFormat, "", "json or text (default: text on a terminal, else json)", readLogFormat},
 	{ShutdownGrace, "20s", "how long a stopping replica lets its jobs finish", readGrace},
+	{HistoryRetention, "90d", `how long firings, attempts and events are kept; "off" = for ever`, readHistoryRetention},
+	{FinishedRetention, "90d", `how long a timer is kept after its end; "off" = for ever`, readFinishedRetention},
 	{URL, "", "the API, for the timers commands (default: the one that `minoots dev` runs here)", readURL},
 	{APIKey, "", "the API key, for the timers commands (default: the one that `minoots dev` made)", readAPIKey},
 }
 
 // Groups of settings, for the commands that take them.
 var (
-	Serve  = []string{DatabaseURL, ListenURL, HTTPAddr, OpsAddr, RolesName, WebhookAllowCIDRs, CommandAllow, NATSURL, LogLevel, LogFormat, ShutdownGrace}
+	Serve = []string{
+		DatabaseURL, ListenURL, HTTPAddr, OpsAddr, RolesName, WebhookAllowCIDRs, CommandAllow, NATSURL, LogLevel, LogFormat,
+		ShutdownGrace, HistoryRetention, FinishedRetention,
+	}
 	Direct = []string{DatabaseURL, ListenURL}
 	Caller = []string{URL, APIKey}
 )

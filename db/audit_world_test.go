@@ -1,0 +1,115 @@
+package db_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/testdb"
+)
+
+// insertJobs is what workers' Enqueuer does, as far as SQL sees it.
+func insertJobs(ctx context.Context, tx db.Tx, deliveries []minoots.Delivery) error {
+	for i := range deliveries {
+		args, err := json.Marshal(deliveries[i])
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO river.river_job (kind, args, max_attempts, queue, state)
+			VALUES ('action', $1, 5, 'webhook', 'available')`, args)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstDeliveries is what the kernel makes of what it claimed.
+func firstDeliveries(fired []db.Fired) (all []minoots.Delivery) {
+	for _, f := range fired {
+		for _, action := range f.Bundle.Actions[:min(f.Bundle.Concurrency, f.Actions)] {
+			all = append(all, minoots.Delivery{
+				TenantID: f.TenantID, Timer: minoots.DeliveryTimer{ID: f.ID, Name: f.Name}, Occurrence: f.Occurrence,
+				DueAt: minoots.InstantOf(f.DueAt), FiredAt: minoots.InstantOf(f.FiredAt),
+				Action: action, Policy: f.Bundle.PolicyOf(action), Alone: f.Actions == 1,
+			})
+		}
+	}
+	return all
+}
+
+// fetch begins an attempt of the first job of a timer, as River does.
+func fetch(t testing.TB, database *testdb.DB, timer string) db.OutcomeRecord {
+	t.Helper()
+	r := db.OutcomeRecord{Delivery: new(minoots.Delivery)}
+	var args []byte
+	require.NoError(t, database.Pool.QueryRow(context.Background(), `
+		UPDATE river.river_job SET state = 'running', attempt = attempt + 1, attempted_at = now()
+		WHERE id = (SELECT min(id) FROM river.river_job WHERE args #>> '{timer,name}' = $1)
+		RETURNING id, attempt, args`, timer).Scan(&r.JobID, &r.Attempt, &args))
+	require.NoError(t, json.Unmarshal(args, r.Delivery))
+	return r
+}
+
+// lived is a database that has seen all that a timer can go through. The timers
+// are known by name.
+func lived(t testing.TB, database *testdb.DB, d *db.DB) {
+	t.Helper()
+	ctx := t.Context()
+	named := func(name string, due time.Time, actions, concurrency int) db.NewTimer {
+		n := timerAt(due, actions, concurrency)
+		n.Spec.Name = name
+		return n
+	}
+	due := past(d)
+	timers := []db.NewTimer{
+		named("settled", due, 1, 1), named("failed", due, 1, 1), named("retried", due, 1, 1), named("retrying", due, 1, 1),
+		named("bundle", due, 3, 2), named("halfway", due, 3, 1), named("bare", due, 0, 0), named("waiting", due, 1, 1),
+		named("ahead", due.AddDate(10, 0, 0), 1, 1), named("cancelled", due.AddDate(1, 0, 0), 1, 1), named("refused", due, 1, 1),
+	}
+	timers[6].IdempotencyKey, timers[6].Fingerprint = "key", []byte("x")
+	created, err := d.TimerCreate(ctx, timers)
+	require.NoError(t, err)
+	_, err = d.TimerCancel(ctx, tenant, created[9].Timer.ID, nil, nil)
+	require.NoError(t, err)
+	_, err = d.TimerClaim(ctx, db.ClaimRequest{Limit: 100}, then(func(tx db.Tx, fired []db.Fired) error {
+		for i, f := range fired {
+			if f.Name == "refused" {
+				fired = append(fired[:i:i], fired[i+1:]...)
+				if err := db.FiringFail(ctx, tx, f.ID, 1, f.DueAt, "no job can be made"); err != nil {
+					return err
+				}
+				break
+			}
+		}
+		return insertJobs(ctx, tx, firstDeliveries(fired))
+	}))
+	require.NoError(t, err)
+
+	end := func(timer string, final bool, outcome minoots.Outcome) {
+		t.Helper()
+		r := fetch(t, database, timer)
+		r.Final, r.Outcome = final, outcome
+		live, err := d.OutcomeRecord(ctx, "replica", []db.OutcomeRecord{r}, after(insertJobs))
+		require.NoError(t, err)
+		require.Equal(t, []bool{true}, live)
+		if !final { // then River sees to the job
+			_, err := database.Pool.Exec(ctx, "UPDATE river.river_job SET state = 'retryable' WHERE id = $1", r.JobID)
+			require.NoError(t, err)
+		}
+	}
+	end("settled", true, succeeded())
+	end("failed", true, failed("gone"))
+	end("retried", false, failed("busy"))
+	end("retried", true, succeeded())
+	end("retrying", false, failed("busy"))
+	for range 3 {
+		end("bundle", true, succeeded())
+	}
+	end("halfway", true, failed("gone"))
+}

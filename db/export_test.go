@@ -1,0 +1,4 @@
+package db
+
+// AuditIn audits what a transaction sees.
+var AuditIn = auditIn

@@ -1,0 +1,215 @@
+package db_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// model is what a timer is, without a database: the smallest machine that does
+// what the statements are to do. TestModel drives both with the same operations
+// and compares what they come to.
+type model struct {
+	now    int // microseconds since the run began
+	timers []*modelTimer
+	jobs   []*modelJob
+	keys   map[string]modelKey
+	log    []string // attempts and events
+}
+
+type modelTimer struct {
+	name                 string
+	due                  int
+	actions, concurrency int
+	status               string
+	version, occurrence  int
+	firing               *modelFiring
+}
+
+type modelFiring struct {
+	status                 string
+	started, ended, failed int
+}
+
+type modelJob struct {
+	timer               *modelTimer
+	action              string
+	state               string // available or running
+	attempt, generation int
+}
+
+type modelKey struct{ timer, fingerprint string }
+
+// modelOutcome is what a worker has in hand after an attempt.
+type modelOutcome struct {
+	job       *modelJob
+	attempt   int
+	ok, final bool
+	recorded  bool // as one to be retried
+	here      bool // its replica began it by itself, and so its retry is ours to arrange
+}
+
+func (m *model) note(format string, args ...any) { m.log = append(m.log, fmt.Sprintf(format, args...)) }
+
+func (m *model) create(t *modelTimer) {
+	t.status, t.version = "scheduled", 1
+	m.timers = append(m.timers, t)
+	m.note("event %s 0 timer.scheduled", t.name)
+}
+
+// cancel tells whether it was called off, and else whether it was over.
+func (m *model) cancel(t *modelTimer) (cancelled, conflict bool) {
+	switch t.status {
+	case "scheduled":
+		t.status = "cancelled"
+		t.version++
+		m.note("event %s 0 timer.cancelled", t.name)
+		return true, false
+	case "fired":
+		return false, true
+	}
+	return false, false
+}
+
+// due lists what a claim would take, in order.
+func (m *model) due(limit int) (all []*modelTimer) {
+	for _, t := range m.timers {
+		if t.status == "scheduled" && t.due <= m.now {
+			all = append(all, t)
+		}
+	}
+	slices.SortFunc(all, func(a, b *modelTimer) int { return a.due - b.due })
+	return all[:min(limit, len(all))]
+}
+
+// claim fires. Of the refused no job can be made.
+func (m *model) claim(limit int, refused string) (fired int) {
+	due := m.due(limit)
+	for _, t := range due {
+		t.version++
+		t.occurrence++
+		m.note("event %s 1 timer.fired", t.name)
+		t.firing = &modelFiring{status: "running", started: min(t.actions, t.concurrency)}
+		switch {
+		case t.actions == 0:
+			m.end(t)
+		case t.name == refused:
+			t.firing.status, t.status = "failed", "failed"
+			t.version++
+			m.note("event %s 1 timer.failed", t.name)
+		default:
+			t.status = "fired"
+			m.enqueue(t, 0, t.firing.started)
+		}
+	}
+	return len(due)
+}
+
+func (m *model) enqueue(t *modelTimer, from, to int) {
+	for i := from; i < min(to, t.actions); i++ {
+		m.jobs = append(m.jobs, &modelJob{timer: t, action: string(rune('a' + i)), state: "available"})
+	}
+}
+
+// end settles or fails a firing whose last action ended, and its timer.
+func (m *model) end(t *modelTimer) {
+	t.firing.status = "settled"
+	if t.firing.failed > 0 {
+		t.firing.status = "failed"
+	}
+	if t.status == "fired" {
+		t.version++
+	}
+	t.status = t.firing.status
+	m.note("event %s 1 timer.%s", t.name, t.status)
+}
+
+func (o *modelOutcome) live(m *model) bool {
+	return slices.Contains(m.jobs, o.job) && o.job.state == "running" && o.job.attempt == o.attempt
+}
+
+// record notes a group of outcomes in one transaction, and tells which counted.
+// What follows is started when all of the group have been counted.
+func (m *model) record(group []*modelOutcome) (live []bool) {
+	ended := map[*modelTimer]int{}
+	var firings []*modelTimer
+	for _, o := range group {
+		counts := o.live(m)
+		live = append(live, counts)
+		if !counts || o.recorded {
+			continue
+		}
+		t, status, event := o.job.timer, "succeeded", "succeeded"
+		if !o.ok {
+			status, event = "failed", "failed"
+		}
+		if !o.final {
+			status, o.recorded = "retrying", true
+			if o.here {
+				o.job.state = "available"
+			}
+		}
+		m.note("attempt %s 1 %s %d %s", t.name, o.job.action, o.attempt, status)
+		m.note("event %s 1 action.%s %s %d %t", t.name, event, o.job.action, o.attempt, o.final)
+		if !o.final {
+			continue
+		}
+		m.jobs = slices.DeleteFunc(m.jobs, func(j *modelJob) bool { return j == o.job })
+		if ended[t]++; ended[t] == 1 {
+			firings = append(firings, t)
+		}
+		t.firing.ended++
+		if !o.ok {
+			t.firing.failed++
+		}
+	}
+	for _, t := range firings {
+		from := t.firing.started
+		t.firing.started += ended[t]
+		if t.firing.ended == t.actions {
+			m.end(t)
+			continue
+		}
+		m.enqueue(t, from, t.firing.started)
+	}
+	return live
+}
+
+// String is all that is to be seen of it.
+func (m *model) String() string {
+	all := slices.Clone(m.log)
+	for _, t := range m.timers {
+		all = append(all, fmt.Sprintf("timer %s %s version %d occurrence %d", t.name, t.status, t.version, t.occurrence))
+		if f := t.firing; f != nil {
+			all = append(all, fmt.Sprintf("firing %s 1 %s started %d ended %d failed %d of %d", t.name, f.status, f.started, f.ended, f.failed, t.actions))
+		}
+	}
+	for _, j := range m.jobs {
+		all = append(all, fmt.Sprintf("job %s %s %s attempt %d generation %d", j.timer.name, j.action, j.state, j.attempt, j.generation))
+	}
+	slices.Sort(all)
+	return strings.Join(all, "\n")
+}
+
+// modelSQL is the same of a database.
+const modelSQL = `
+SELECT coalesce(string_agg(line, E'\n' ORDER BY line COLLATE "C"), '') FROM (
+    SELECT format('timer %s %s version %s occurrence %s', name, status, version, occurrence) AS line
+    FROM minoots.timers JOIN minoots.timer_states USING (id)
+    UNION ALL
+    SELECT format('firing %s %s %s started %s ended %s failed %s of %s', name, occurrence, status, started, ended, failed, actions)
+    FROM minoots.firings f JOIN minoots.timers t ON t.id = f.timer_id
+    UNION ALL
+    SELECT format('attempt %s %s %s %s %s', name, occurrence, action_id, attempt, status)
+    FROM minoots.attempts a JOIN minoots.timers t ON t.id = a.timer_id
+    UNION ALL
+    SELECT format('event %s %s %s', name, occurrence, type) || coalesce(format(' %s %s %s', data ->> 'actionId', data ->> 'attempt', data ->> 'final'), '')
+    FROM minoots.events e JOIN minoots.timers t ON t.id = e.timer_id WHERE data IS NOT NULL
+    UNION ALL
+    SELECT format('event %s %s %s', name, occurrence, type)
+    FROM minoots.events e JOIN minoots.timers t ON t.id = e.timer_id WHERE data IS NULL
+    UNION ALL
+    SELECT format('job %s %s %s attempt %s generation %s', args #>> '{timer,name}', args #>> '{action,id}', state, attempt,
+        coalesce(args ->> 'generation', '0'))
+    FROM river.river_job
+) AS lines`

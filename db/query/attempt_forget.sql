@@ -1,0 +1,8 @@
+-- Removes old attempts that stand in no weekly partition, a bounded number of them.
+DELETE FROM minoots.attempts_default
+WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM minoots.attempts_default
+    WHERE finished_at < date_trunc('week', (now() - $1::float8 * interval '1 second') AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
+    LIMIT 10000
+    FOR UPDATE SKIP LOCKED
+));
