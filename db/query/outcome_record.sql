@@ -12,6 +12,8 @@
 -- will be retried has one writer of the job's state: River for the jobs that it fetched, and this
 -- statement, by retry_at, for those that this replica began itself. As in River, a retry that is near
 -- is available at once and found by polls, and a later one waits for River's scheduler.
+-- A job that is left to River is still running when its outcome is recorded once more, so that one is
+-- looked for; ON CONFLICT would cost all the others a second record of WAL.
 --
 -- Locks: jobs belong to one worker each. Firings can be shared by the jobs of a bundle: they are
 -- locked in the order of "progress", which is sorted, so that two groups cannot deadlock.
@@ -58,6 +60,11 @@ tried AS (
     SELECT timer_id, started_at, finished_at, occurrence, http_status, attempt, tenant_id, action_id, kind,
         CASE WHEN ok THEN 'succeeded' WHEN final THEN 'failed' ELSE 'retrying' END, $19, error_class, error, response
     FROM live
+    WHERE final OR retry_at IS NOT NULL OR NOT EXISTS (
+        SELECT FROM minoots.attempts a
+        WHERE a.timer_id = live.timer_id AND a.occurrence = live.occurrence AND a.action_id = live.action_id
+            AND a.attempt = live.attempt AND a.finished_at = live.finished_at
+    )
     RETURNING timer_id, occurrence, tenant_id, action_id, attempt, status
 ),
 progress AS MATERIALIZED (
