@@ -1,0 +1,9 @@
+-- Locks the running jobs of lost processes that were lost $2 times before: what runs them may well be
+-- what ends their processes.
+SELECT id, attempt, coalesce(attempted_at, now()) AS attempted_at, now() AS ended_at,
+    attempted_by[array_upper(attempted_by, 1)] AS replica, args
+FROM river.river_job
+WHERE state = 'running' AND kind = 'action' AND attempted_by[array_upper(attempted_by, 1)] = ANY ($1::text[])
+    AND coalesce((args ->> 'generation')::integer, 0) >= $2
+LIMIT 100
+FOR UPDATE SKIP LOCKED;
