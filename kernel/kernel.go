@@ -5,7 +5,7 @@
 //
 // Read in this order: kernel.go (the loop), pacer.go (when to wake), fire.go
 // (the fire transaction), lowwater.go (where claims begin to look), inbox.go
-// (what the direct connection tells).
+// (what the direct connection tells), reaper.go (the jobs of dead processes).
 package kernel
 
 import (
@@ -80,6 +80,7 @@ func (k *Kernel) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return k.loop(ctx) })
 	g.Go(func() error { return k.upkeep(ctx) })
+	g.Go(func() error { return k.reaper(ctx) })
 	if k.cfg.ListenURL != "" {
 		g.Go(func() error { return k.attend(ctx) })
 	}

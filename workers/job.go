@@ -35,6 +35,7 @@ type actionWorker struct {
 	recorder *recorder
 	metrics  *metrics
 	clock    *db.Clock
+	alive    func() bool
 	log      *slog.Logger
 }
 
@@ -49,6 +50,12 @@ func (e attemptError) Error() string { return e.class + ": " + e.text }
 // delivery, under the same webhook-id.
 func (w *actionWorker) Work(ctx context.Context, job *river.Job[actionJob]) error {
 	d := &job.Args.Delivery
+	if !w.alive() {
+		// A process that stood still: another has this job, or soon will. Its
+		// workers are about to be cut.
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	if job.Attempt == 1 {
 		w.metrics.startLateness.Observe(max(-w.clock.Until(d.DueAt.Time), 0).Seconds())
 	}
@@ -124,8 +131,11 @@ var _ rivertype.TimeGenerator = riverClock{}
 // NowOrNil implements rivertype.TimeGenerator: statements use now() in SQL.
 func (riverClock) NowOrNil() *time.Time { return nil }
 
-// Timeout implements river.Worker; executors have timeouts of their own.
-func (w *actionWorker) Timeout(*river.Job[actionJob]) time.Duration { return jobTimeout }
+// Timeout implements river.Worker. Executors have timeouts of their own; River
+// rescues no job before this is over.
+func (w *actionWorker) Timeout(job *river.Job[actionJob]) time.Duration {
+	return action.Timeout(job.Args.Action) + jobMargin
+}
 
 // quiet is a slog handler that passes River's warnings and errors only: its word
 // on each failed attempt, at Info, stands in our attempts and metrics.

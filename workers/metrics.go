@@ -19,6 +19,8 @@ type metrics struct {
 	recordRetries prometheus.Counter
 	recordErrors  prometheus.Counter
 	superseded    prometheus.Counter
+	present       prometheus.Gauge
+	losses        prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -51,10 +53,17 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		superseded: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "minoots_outcomes_superseded_total", Help: "Outcomes that changed nothing, because their job was no longer theirs.",
 		}),
+		present: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "minoots_presence_up", Help: "1 while this process is registered as alive and its workers run.",
+		}),
+		losses: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "minoots_presence_losses_total", Help: "Times that this process could not prove that it is alive, and cut its actions.",
+		}),
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.startLateness, m.attempts, m.seconds, m.group, m.groupSeconds, m.recordRetries, m.recordErrors, m.superseded,
+		m.present, m.losses,
 	} {
 		errs = append(errs, reg.Register(c))
 	}

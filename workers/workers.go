@@ -37,6 +37,9 @@ type Config struct {
 	// Replica names this process incarnation in attempts and to River; it must
 	// never be used twice.
 	Replica string
+	// ListenURL is a direct connection, on which a Crew proves that it is alive.
+	// Empty: it does so by a lease.
+	ListenURL string
 	// PollOnly is for a pool behind a transaction pooler, where River cannot
 	// LISTEN: it then polls every 100 ms.
 	PollOnly bool
@@ -70,12 +73,12 @@ func (c Config) withDefaults() Config {
 }
 
 const (
-	// jobTimeout is longer than the longest action (timeoutMs is at most five
-	// minutes), so that River cuts only what did not cut itself.
-	jobTimeout = 5*time.Minute + 30*time.Second
-	// rescueAfter is when River gives a running job up for lost. River does not
-	// allow it to be less than the job timeout.
-	rescueAfter = 6 * time.Minute
+	// jobMargin is what a job gets beyond its action's own timeout, so that River
+	// cuts only what did not cut itself.
+	jobMargin = 30 * time.Second
+	// rescueAfter is when River gives a running job up for lost whose own time is
+	// over by then: the backstop behind the kernels' reaper.
+	rescueAfter = time.Minute
 	// fetchCooldown is the least time between two fetches of a queue: what a
 	// notification can cost in lateness when another came just before.
 	fetchCooldown = 2 * time.Millisecond
@@ -95,19 +98,40 @@ type Workers struct {
 	cfg      Config
 	client   *river.Client[pgx.Tx]
 	recorder *recorder
+	lost     <-chan struct{}
 	log      *slog.Logger
 }
 
-// New makes the workers; Run runs them.
+// New makes the workers; Run runs them. What they were doing when their process
+// died is found by River's rescue; a Crew has workers that are found at once.
 func New(cfg Config) (*Workers, error) {
-	cfg = cfg.withDefaults()
-	if cfg.DB == nil || cfg.Actions == nil || cfg.Replica == "" {
+	m, err := cfg.prepare()
+	if err != nil {
+		return nil, err
+	}
+	return newWorkers(cfg, m, life{alive: func() bool { return true }})
+}
+
+// prepare fills the defaults in and makes the metrics.
+func (c *Config) prepare() (*metrics, error) {
+	*c = c.withDefaults()
+	if c.DB == nil || c.Actions == nil || c.Replica == "" {
 		return nil, errors.New("workers: DB, Actions and Replica are required")
 	}
-	m, err := newMetrics(cfg.Registerer)
+	m, err := newMetrics(c.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("register worker metrics: %w", err)
 	}
+	return m, nil
+}
+
+// life is how workers know that others take them for alive.
+type life struct {
+	alive func() bool
+	lost  <-chan struct{} // closed when they do not any more; nil for never
+}
+
+func newWorkers(cfg Config, m *metrics, life life) (*Workers, error) {
 	enqueuer, err := NewEnqueuer()
 	if err != nil {
 		return nil, err
@@ -117,7 +141,7 @@ func New(cfg Config) (*Workers, error) {
 
 	bundle := river.NewWorkers()
 	if err := river.AddWorkerSafely(bundle, &actionWorker{
-		actions: cfg.Actions, recorder: rec, metrics: m, clock: cfg.DB.Clock(), log: log,
+		actions: cfg.Actions, recorder: rec, metrics: m, clock: cfg.DB.Clock(), alive: life.alive, log: log,
 	}); err != nil {
 		return nil, fmt.Errorf("add river worker: %w", err)
 	}
@@ -125,7 +149,7 @@ func New(cfg Config) (*Workers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make river client: %w", err)
 	}
-	return &Workers{Enqueuer: enqueuer, cfg: cfg, client: client, recorder: rec, log: log}, nil
+	return &Workers{Enqueuer: enqueuer, cfg: cfg, client: client, recorder: rec, lost: life.lost, log: log}, nil
 }
 
 func riverConfig(cfg Config, bundle *river.Workers, log *slog.Logger) *river.Config {
@@ -140,7 +164,7 @@ func riverConfig(cfg Config, bundle *river.Workers, log *slog.Logger) *river.Con
 	return &river.Config{
 		ID: cfg.Replica, Schema: db.RiverSchema, Workers: bundle, Queues: queues, PollOnly: cfg.PollOnly,
 		FetchCooldown: fetchCooldown, FetchPollInterval: poll,
-		JobTimeout: jobTimeout, RescueStuckJobsAfter: rescueAfter,
+		JobTimeout: rescueAfter, RescueStuckJobsAfter: rescueAfter, // the first is for no job: see Timeout
 		CompletedJobRetentionPeriod: finishedKept, CancelledJobRetentionPeriod: finishedKept,
 		DiscardedJobRetentionPeriod: finishedKept,
 		ReindexerIndexNames:         []string{"river_job_pkey", "river_job_prioritized_fetching_index"},
@@ -155,6 +179,8 @@ const (
 	cutTimeout   = 1500 * time.Millisecond // for actions to end that were cut
 	drainTimeout = 1500 * time.Millisecond // for the last outcomes to be committed
 	leaveTimeout = time.Second             // for River to end
+	// lostDrainTimeout is how long outcomes of a lost life are held.
+	lostDrainTimeout = time.Minute
 )
 
 // Run works until ctx is done. Then it fetches no more, lets what runs finish
@@ -162,43 +188,77 @@ const (
 // returns when all outcomes are committed. With Postgres away they cannot be: it
 // returns all the same, four seconds after the grace, and what was not recorded
 // will be done again.
+//
+// If the life is lost, all is cut at once; see Crew.
 func (w *Workers) Run(ctx context.Context) error {
 	lasting := context.WithoutCancel(ctx)
 	recorderCtx, giveUp := context.WithCancel(lasting)
 	defer giveUp()
 	go w.recorder.run(recorderCtx)
-	defer func() {
-		w.recorder.close()
-		timer := time.AfterFunc(drainTimeout, giveUp)
-		defer timer.Stop()
-		<-w.recorder.ended
-	}()
+	defer w.drain(ctx, giveUp)
 	if err := w.client.Start(lasting); err != nil {
 		return fmt.Errorf("start river: %w", err)
 	}
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-w.lost:
+	}
 	soft, cancel := context.WithTimeout(lasting, w.cfg.Grace)
 	defer cancel()
+	go func() {
+		select {
+		case <-w.lost:
+			cancel()
+		case <-soft.Done():
+		}
+	}()
 	if err := w.client.Stop(soft); err == nil {
 		return nil
 	}
-	w.log.Warn("actions still running after the grace; cutting them", "grace", w.cfg.Grace)
+	if !w.isLost() {
+		w.log.Warn("actions still running after the grace; cutting them", "grace", w.cfg.Grace)
+	}
 	hard, cancelHard := context.WithTimeout(lasting, cutTimeout)
 	defer cancelHard()
 	if err := w.client.StopAndCancel(hard); err == nil {
 		return nil
 	}
 	// What still runs waits for the recorder, or does not heed its context.
-	w.recorder.close()
-	select {
-	case <-w.recorder.ended:
-	case <-time.After(drainTimeout):
-		giveUp()
-	}
+	w.drain(ctx, giveUp)
 	select {
 	case <-w.client.Stopped():
 		return nil
 	case <-time.After(leaveTimeout):
 		return errors.New("actions still running after they were cut")
+	}
+}
+
+func (w *Workers) isLost() bool {
+	select {
+	case <-w.lost:
+		return true
+	default:
+		return false
+	}
+}
+
+// drain ends the recorder when the last outcomes are committed, or it is time to
+// give up. Those of a lost life it tries for longer: nobody waits for it, and
+// they count if nobody has taken their jobs over yet.
+func (w *Workers) drain(ctx context.Context, giveUp func()) {
+	w.recorder.close()
+	if w.isLost() {
+		select {
+		case <-w.recorder.ended:
+			return
+		case <-time.After(lostDrainTimeout):
+		case <-ctx.Done():
+		}
+	}
+	select {
+	case <-w.recorder.ended:
+	case <-time.After(drainTimeout):
+		giveUp()
+		<-w.recorder.ended
 	}
 }
