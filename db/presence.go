@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 //go:embed query/replica_register.sql
@@ -55,6 +56,7 @@ var errHeldUp = errors.New("this process stood still")
 // A Presence is for one life: Register, Keep until it is lost or its time has
 // come, Leave.
 type Presence struct {
+	pool     *pgxpool.Pool // to be struck off by: conn may have broken
 	replica  string
 	url      string // a direct connection, or empty
 	leaseURL string // may lead to a pooler
@@ -71,7 +73,7 @@ type Presence struct {
 // used twice. directURL leads to Postgres itself; if it is empty or leads to a
 // pooler, a lease takes the place of the lock.
 func (d *DB) NewPresence(replica, directURL string, log *slog.Logger) *Presence {
-	return &Presence{replica: replica, url: directURL, leaseURL: d.pool.Config().ConnString(), log: log}
+	return &Presence{pool: d.pool, replica: replica, url: directURL, leaseURL: d.pool.Config().ConnString(), log: log}
 }
 
 // Mode tells how a registered presence is proved: lock or lease.
@@ -167,6 +169,7 @@ func (p *Presence) Keep(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil //nolint:nilerr // asked to stop: whatever broke, broke by that
 	}
+	p.proof.Store(nil)
 	return fmt.Errorf("%w: %w", ErrPresenceLost, redact(err))
 }
 
@@ -228,10 +231,10 @@ const leaveTimeout = time.Second
 // else, or if jobs of it are running all the same, it is left to be found lost.
 func (p *Presence) Leave(ctx context.Context, endedWell bool) {
 	p.proof.Store(nil)
-	if conn := p.conn; endedWell && conn != nil && !conn.IsClosed() {
+	if endedWell {
 		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 		defer cancel()
-		if _, err := conn.Exec(ctx, replicaLeaveSQL, p.replica); err != nil {
+		if _, err := p.pool.Exec(ctx, replicaLeaveSQL, p.replica); err != nil {
 			p.log.Warn("this replica is not struck off; the others will find it lost", "name", p.replica, "error", redact(err))
 		}
 	}
