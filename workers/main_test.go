@@ -31,13 +31,14 @@ type world struct {
 	testing.TB
 	URL      string
 	Pool     *pgxpool.Pool // behind everybody's back
+	database *testdb.DB
 	api      *db.DB
 	enqueuer *workers.Enqueuer
 }
 
 func newWorld(t testing.TB) *world {
 	database := testdb.New(t)
-	w := &world{TB: t, URL: database.URL, Pool: database.Pool}
+	w := &world{TB: t, URL: database.URL, Pool: database.Pool, database: database}
 	w.api = w.connect(w.URL, 4)
 	_, err := w.api.TenantCreate(t.Context(), tenant, "")
 	require.NoError(t, err)
