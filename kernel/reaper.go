@@ -41,7 +41,7 @@ const (
 func (k *Kernel) reaper(ctx context.Context) error {
 	look := time.NewTimer(0)
 	defer look.Stop()
-	swept, failures := time.Now(), 0
+	swept, failures := time.Time{}, 0 // the first look is a sweep
 	for {
 		select {
 		case <-ctx.Done():
