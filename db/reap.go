@@ -29,8 +29,8 @@ var jobReviveSQL string
 // ClassLost is the error class of an attempt whose process was lost.
 const ClassLost = "lost"
 
-// LossesMost is how many processes an action may lose before it is failed: it may
-// well be what ends them.
+// LossesMost is how many processes may be lost while they run an action; with the
+// last of them it is failed, for it may well be what ends them.
 const LossesMost = 5
 
 const (
@@ -90,7 +90,7 @@ func (d *DB) JobRedispatch(ctx context.Context, replicas []string) (jobs int, er
 }
 
 func redispatch(ctx context.Context, tx Tx, replicas []string) (jobs int, err error) {
-	rows, err := tx.Query(ctx, jobRedispatchSQL, replicas, LossesMost, lostError)
+	rows, err := tx.Query(ctx, jobRedispatchSQL, replicas, LossesMost-1, lostError)
 	if err != nil {
 		return 0, err
 	}
@@ -115,7 +115,7 @@ type Plan func(context.Context, Tx, []minoots.Delivery) error
 // JobWorn fails the actions of lost processes that were lost too often, as if
 // their last attempt had failed for good. It gives their number.
 func (d *DB) JobWorn(ctx context.Context, replicas []string, plan Plan) (int, error) {
-	return d.endJobs(ctx, wornError, plan, jobWornSQL, replicas, LossesMost)
+	return d.endJobs(ctx, wornError, plan, jobWornSQL, replicas, LossesMost-1)
 }
 
 // JobAbandoned fails the actions whose jobs River discarded, or an operator

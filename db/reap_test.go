@@ -157,7 +157,7 @@ func TestWornActionsFail(t *testing.T) {
 	database, d := setup(t)
 	f := fire(t, d, 2, 1)
 	first := runningBy(t, database, f, "gone")
-	inGeneration(t, database, first.JobID, db.LossesMost)
+	inGeneration(t, database, first.JobID, db.LossesMost-1)
 	n, err := d.JobRedispatch(t.Context(), []string{"gone"})
 	require.NoError(t, err)
 	assert.Zero(t, n)

@@ -152,7 +152,7 @@ func TestReaperGivesUp(t *testing.T) {
 	dead := w.register(w.URL)
 	w.hand(dead, 1, 1)
 	w.hand(dead, 1, 2)
-	w.exec("UPDATE river.river_job SET args = jsonb_set(args, '{generation}', to_jsonb($1::int))", db.LossesMost)
+	w.exec("UPDATE river.river_job SET args = jsonb_set(args, '{generation}', to_jsonb($1::int))", db.LossesMost-1)
 	e := &fakeEnqueuer{}
 	k := w.start(kernel.Config{Enqueuer: e})
 	w.kill(dead)

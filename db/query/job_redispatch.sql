@@ -1,5 +1,5 @@
 -- Dispatches the running jobs of lost processes again, as new rows of a higher generation: what a zombie
--- writes of the old row then finds none. Those that were lost $2 times already are left to job_worn.
+-- writes of the old row then finds none. Those that were dispatched again $2 times already are left to job_worn.
 --
 -- The lost attempt is on record, and is not counted: it says nothing of the receiver, as one that was
 -- cut by a shutdown. So the next one has its number.

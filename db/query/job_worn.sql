@@ -1,5 +1,5 @@
--- Locks the running jobs of lost processes that were lost $2 times before: what runs them may well be
--- what ends their processes.
+-- Locks the running jobs of lost processes that were dispatched again $2 times already: they may well be
+-- what ends those processes.
 SELECT id, attempt, coalesce(attempted_at, now()) AS attempted_at, now() AS ended_at,
     attempted_by[array_upper(attempted_by, 1)] AS replica, args
 FROM river.river_job
