@@ -60,8 +60,8 @@ func (p *plans) testHot(t *testing.T) {
 		{"key_page", []any{tenant, id, 100}, []string{"api_keys_tenant"}},
 		{"idempotency_find", []any{tenant, "key-17"}, []string{"idempotency_keys_pkey"}},
 		{"job_redispatch", []any{[]string{"gone"}, 5, "lost"}, jobs},
-		{"job_worn", []any{[]string{"gone"}, 5}, jobs[:1]},
-		{"job_revive", nil, jobs},
+		{"job_worn", []any{[]string{"gone"}, 5, 100}, jobs[:1]},
+		{"job_revive", []any{100}, jobs},
 	} {
 		for _, mode := range []string{generic, custom} {
 			plan := p.explain(t, c.noun, "", mode, c.args)

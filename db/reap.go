@@ -124,37 +124,50 @@ func (d *DB) JobAbandoned(ctx context.Context, plan Plan) (int, error) {
 	return d.endJobs(ctx, abandonedError, plan, jobReviveSQL)
 }
 
+// endedMost is how many jobs one transaction ends.
+const endedMost = 100
+
 // endJobs locks jobs, as running ones, and records a final failure for each.
 // What is recorded is what a worker would have recorded: the same statement.
 func (d *DB) endJobs(ctx context.Context, why string, plan Plan, sql string, args ...any) (ended int, err error) {
-	err = d.InTx(ctx, func(tx Tx) error {
-		rows, err := tx.Query(ctx, sql, args...)
-		if err != nil {
+	for n := endedMost; n == endedMost; ended += n {
+		err = d.InTx(ctx, func(tx Tx) error {
+			n, err = endSome(ctx, tx, why, plan, sql, args...)
 			return err
-		}
-		jobs, err := pgx.CollectRows(rows, scanEnded)
+		})
 		if err != nil {
-			return err
+			return ended, err
 		}
-		// One by one: two may be of one firing and of different replicas. They are few.
-		for i := range jobs {
-			r := &jobs[i]
-			if r.Delivery == nil {
-				continue
-			}
-			r.Outcome.Error = why
-			_, next, err := recordOutcomes(ctx, tx, r.replica, []OutcomeRecord{r.OutcomeRecord})
-			if err == nil && len(next) > 0 {
-				err = plan(ctx, tx, next)
-			}
-			if err != nil {
-				return err
-			}
+	}
+	return ended, nil
+}
+
+func endSome(ctx context.Context, tx Tx, why string, plan Plan, sql string, args ...any) (ended int, err error) {
+	rows, err := tx.Query(ctx, sql, append(args, endedMost)...)
+	if err != nil {
+		return 0, err
+	}
+	jobs, err := pgx.CollectRows(rows, scanEnded)
+	if err != nil {
+		return 0, err
+	}
+	// One by one: two may be of one firing and of different replicas. They are few.
+	for i := range jobs {
+		r := &jobs[i]
+		if r.Delivery == nil {
+			continue
 		}
-		ended = len(jobs)
-		return nil
-	})
-	return ended, err
+		r.Outcome.Error = why
+		_, next, err := recordOutcomes(ctx, tx, r.replica, []OutcomeRecord{r.OutcomeRecord})
+		if err == nil && len(next) > 0 {
+			err = plan(ctx, tx, next)
+		}
+		if err != nil {
+			return 0, err
+		}
+		ended++
+	}
+	return ended, nil
 }
 
 // endedJob is the record of a job that nobody will end. Its Delivery is nil if

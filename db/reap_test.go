@@ -45,9 +45,9 @@ func TestRedispatch(t *testing.T) {
 	database, d := setup(t)
 	f := fire(t, d, 2, 1)
 	zombie := runningBy(t, database, f, "gone")
-	_, err := database.Pool.Exec(t.Context(), "UPDATE river.river_job SET attempt = 3")
+	_, err := database.Pool.Exec(t.Context(), "UPDATE river.river_job SET attempt = 5") // its last
 	require.NoError(t, err)
-	zombie.Attempt = 3
+	zombie.Attempt = 5
 	alive := runningBy(t, database, fire(t, d, 1, 1), "alive")
 	older := running(t, database, fire(t, d, 1, 1)) // of a version that does not register
 
@@ -61,7 +61,7 @@ func TestRedispatch(t *testing.T) {
 	require.NoError(t, database.Pool.QueryRow(t.Context(), `SELECT id, args, attempt, max_attempts, attempted_by FROM river.river_job
 		WHERE state = 'available' AND queue = 'webhook' AND kind = 'action' AND scheduled_at <= now()`).Scan(&id, &delivery, &attempt, &most, &by))
 	assert.NotEqual(t, zombie.JobID, id, "a new row")
-	assert.Equal(t, 2, attempt, "the lost one is not counted")
+	assert.Equal(t, 4, attempt, "the lost one is not counted")
 	assert.Equal(t, 5, most)
 	assert.Equal(t, []string{"earlier", "gone"}, by)
 	assert.Equal(t, 1, delivery.Generation)
@@ -76,7 +76,7 @@ func TestRedispatch(t *testing.T) {
 	assert.Equal(t, minoots.AttemptRetrying, lost.Status)
 	assert.Equal(t, db.ClassLost, *lost.ErrorClass)
 	assert.Equal(t, "gone", lost.Replica)
-	assert.Equal(t, 3, lost.Attempt)
+	assert.Equal(t, 5, lost.Attempt)
 	assert.Equal(t, []string{"action.failed"}, eventTypes(t, database, f.ID))
 
 	// The zombie comes to itself, well or badly.
@@ -216,9 +216,21 @@ func TestAbandonedJobsEndTheirFirings(t *testing.T) {
 		assert.Zero(t, count(t, database, "SELECT count(*) FROM river.river_job"))
 	}
 
-	// One that nobody can read is left as it is, and holds no other up.
+	// More of them than one transaction ends.
+	const many = 230
+	for range many {
+		runningBy(t, database, fire(t, d, 1, 1), "some")
+	}
+	_, err := database.Pool.Exec(t.Context(), "UPDATE river.river_job SET state = 'discarded', finalized_at = now()")
+	require.NoError(t, err)
+	n, err := d.JobAbandoned(t.Context(), noMore)
+	require.NoError(t, err)
+	assert.Equal(t, many, n)
+
+	// One that nobody can read, or that is not ours, is left as it is, and holds no
+	// other up.
 	unreadable := runningAction(t, database, fire(t, d, 1, 1), 0)
-	_, err := database.Pool.Exec(t.Context(), "UPDATE river.river_job SET args = '[]'")
+	_, err = database.Pool.Exec(t.Context(), "UPDATE river.river_job SET args = '[]'")
 	require.NoError(t, err)
 	f := fire(t, d, 1, 1)
 	runningBy(t, database, f, "some")
@@ -227,7 +239,7 @@ func TestAbandonedJobsEndTheirFirings(t *testing.T) {
 	_, err = d.JobAbandoned(t.Context(), noMore)
 	require.NoError(t, err)
 	assert.Equal(t, minoots.StatusFailed, get(t, d, f.ID).Status)
-	assert.Equal(t, 1, count(t, database, "SELECT count(*) FROM river.river_job WHERE id = $1", unreadable.JobID))
+	assert.Equal(t, 1, count(t, database, "SELECT count(*) FROM river.river_job WHERE state = 'discarded' AND id = $1", unreadable.JobID))
 }
 
 // The dead are forgotten, but not before their jobs.

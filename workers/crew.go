@@ -36,7 +36,7 @@ func NewCrew(cfg Config) (*Crew, error) {
 }
 
 // Run works, in one life after another, until ctx is done, and ends as
-// Workers.Run does. It is an error if the workers of the first life end unasked.
+// Workers.Run does.
 func (c *Crew) Run(ctx context.Context) error {
 	var lives sync.WaitGroup
 	defer lives.Wait() // those that were lost wind up beside the next
@@ -62,10 +62,10 @@ func (c *Crew) Run(ctx context.Context) error {
 		case err = <-ended:
 		}
 		c.metrics.present.Set(0)
-		if ctx.Err() != nil || n == 1 {
+		if ctx.Err() != nil {
 			return err
 		}
-		c.log.Warn("workers ended unasked; beginning anew", "error", err)
+		c.log.Warn("workers could not begin; trying again", "error", err)
 		c.pause(ctx, 5)
 	}
 }

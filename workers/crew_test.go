@@ -109,7 +109,9 @@ func TestCrewBeginsANewLife(t *testing.T) {
 		return failed("cancelled", true)
 	}}
 	c := w.man(workers.Config{Actions: a, Replica: "a", ListenURL: w.URL})
-	w.fire(bundle(1, "a"))
+	only := bundle(1, "a")
+	only.RetryPolicy.MaxAttempts = 1
+	w.fire(only)
 	a.eventuallyMade(t, 1)
 	assert.Equal(t, 1.0, c.gauge(t, "minoots_presence_up"))
 	w.exec("SELECT pg_terminate_backend(pid) " + presenceBackends)

@@ -8,7 +8,8 @@
 -- nobody can deadlock; what is left over is looked at again.
 WITH lost AS MATERIALIZED (
     SELECT id FROM river.river_job
-    WHERE state = 'running' AND kind = 'action' AND attempted_by[array_upper(attempted_by, 1)] = ANY ($1::text[])
+    WHERE state = 'running' AND kind = 'action' AND args #>> '{timer,id}' IS NOT NULL
+        AND attempted_by[array_upper(attempted_by, 1)] = ANY ($1::text[])
         AND coalesce((args ->> 'generation')::integer, 0) < $2
     LIMIT 1000
     FOR UPDATE SKIP LOCKED

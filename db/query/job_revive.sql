@@ -4,8 +4,8 @@ UPDATE river.river_job
 SET state = 'running', finalized_at = NULL
 WHERE id = ANY (ARRAY(
     SELECT id FROM river.river_job
-    WHERE state IN ('discarded', 'cancelled') AND kind = 'action'
-    LIMIT 100
+    WHERE state IN ('discarded', 'cancelled') AND kind = 'action' AND args #>> '{timer,id}' IS NOT NULL
+    LIMIT $1
     FOR UPDATE SKIP LOCKED
 ))
 RETURNING id, attempt, coalesce(attempted_at, now()) AS attempted_at, now() AS ended_at,
