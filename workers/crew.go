@@ -103,6 +103,10 @@ func (c *Crew) pause(ctx context.Context, failures int) {
 	}
 }
 
+// lostStopTimeout is how long the client of a lost life gets to give up its
+// leadership and its jobs, when Postgres is away or has just come back.
+const lostStopTimeout = 5 * time.Second
+
 // live is one life, from its registration to the end of its last action. It
 // closes lost when the presence is.
 func (c *Crew) live(ctx context.Context, presence *db.Presence, w *Workers, lost chan struct{}) error {
@@ -126,6 +130,10 @@ func (c *Crew) live(ctx context.Context, presence *db.Presence, w *Workers, lost
 	presence.Leave(lasting, err == nil && !w.isLost())
 	if err != nil && w.isLost() {
 		c.log.Warn("the lost life has not ended well", "name", w.cfg.Replica, "error", err)
+		select {
+		case <-w.client.Stopped():
+		case <-time.After(lostStopTimeout):
+		}
 	}
 	return err
 }
