@@ -13,15 +13,15 @@ import (
 const (
 	// reapEvery is how often the kernel in the first seat, or one that polls,
 	// looks for processes that are gone: one statement, which at rest asks one
-	// lock a process and writes nothing. With a tenth of jitter it is 0.95 of the
+	// lock a process and writes nothing. With its jitter it is 0.9 of the
 	// five statements a second that a replica may cost at rest.
-	reapEvery = time.Second
+	reapEvery = 1100 * time.Millisecond
 	// reapEveryBehind is for higher seats. The first may be the very process that
 	// stands still, with its seat in its hands.
 	reapEveryBehind = 2 * time.Second
 	// reapGrace is the time between finding a process gone and taking its jobs:
 	// what a process gets to stop whose connection was cut, and who hears of it
-	// as soon as we. Of the 2 s to a repeat, the look and this take 1.4 at most.
+	// as soon as we. Of the 2 s to a repeat, the look and this take 1.5 at most.
 	reapGrace = 300 * time.Millisecond
 	// reapFor is how long each look also looks for jobs of processes that were
 	// found gone: a fetch may have been under way. Later ones are the sweep's.
