@@ -29,7 +29,7 @@ var layers = []struct {
 	{"db", []string{"", "migrations", pgx, goose, river + "/rivermigrate", river + "/riverdriver/riverpgxv5"},
 		"the one door to Postgres knows no layer above it; of River only its migrations"},
 	{"kernel", []string{"", "db", prometheus},
-		"the kernel fires and does not execute: it reaches the workers through kernel.Enqueuer, so that it runs and is tested without them"},
+		"the kernel fires and does not execute: it reaches the workers through kernel.Planner, so that it runs and is tested without them"},
 	{"workers/action", []string{""},
 		"an executor is spec in, outcome out: without a database, a new kind is one file and its test needs no server"},
 	{"workers", []string{"", "db", "workers/action", river, pgx, prometheus},

@@ -11,6 +11,10 @@ import (
 //go:embed query/firing_fail.sql
 var firingFailSQL string
 
+// RefusedReason is what a caller is told of a firing of whose actions no jobs can
+// be made; what Postgres said is for the log.
+const RefusedReason = "its definition holds a value that cannot be stored in a job, such as a number out of range"
+
 // FiringFail fails a running firing and its timer, in a transaction that has
 // made or locked both: what becomes of a timer of whose actions no jobs can be
 // made.

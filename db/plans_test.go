@@ -41,6 +41,7 @@ func (p *plans) testHot(t *testing.T) {
 	now := time.Now()
 	const id = "01900000-0000-7000-8000-000000000002"
 	claims := []string{"timer_states_due", "timer_states_pkey", "timers_pkey"}
+	jobs := []string{"river_job_prioritized_fetching_index", "river_job_pkey"}
 	for _, c := range []struct {
 		noun    string
 		args    []any
@@ -58,6 +59,9 @@ func (p *plans) testHot(t *testing.T) {
 		{"key_find", []any{make([]byte, 32)}, []string{"api_keys_hash_key"}},
 		{"key_page", []any{tenant, id, 100}, []string{"api_keys_tenant"}},
 		{"idempotency_find", []any{tenant, "key-17"}, []string{"idempotency_keys_pkey"}},
+		{"job_redispatch", []any{[]string{"gone"}, 5, "lost"}, jobs},
+		{"job_worn", []any{[]string{"gone"}, 5, 100}, jobs[:1]},
+		{"job_revive", []any{100}, jobs},
 	} {
 		for _, mode := range []string{generic, custom} {
 			plan := p.explain(t, c.noun, "", mode, c.args)

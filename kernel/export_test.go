@@ -27,6 +27,7 @@ const (
 	RefreshAhead                    = refreshAhead
 	FinishTimeout                   = finishTimeout
 	Upkeep                          = upkeepEvery
+	ReapGrace                       = reapGrace
 )
 
 var (

@@ -8,9 +8,6 @@ import (
 	"github.com/minoots/minoots/db"
 )
 
-// refusedReason is what a caller is told; what Postgres said is for the log.
-const refusedReason = "its definition holds a value that cannot be stored in a job, such as a number out of range"
-
 // isolate fires when Postgres has refused the data of a batch. Somewhere in it
 // is a timer of which no jobs can be made: one caller's mistake that must not
 // keep the timers of all others from firing. It is looked for with ever smaller
@@ -50,6 +47,6 @@ func (k *Kernel) failing(refused minoots.ID) planFunc {
 		}
 		k.metrics.refused.Inc()
 		k.log.Error("timer failed: no jobs can be made of its actions", "timer", f.ID, "tenant", f.TenantID)
-		return nil, db.FiringFail(ctx, tx, f.ID, f.Occurrence, f.DueAt, refusedReason)
+		return nil, db.FiringFail(ctx, tx, f.ID, f.Occurrence, f.DueAt, db.RefusedReason)
 	}
 }

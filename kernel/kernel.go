@@ -5,7 +5,8 @@
 //
 // Read in this order: kernel.go (the loop), pacer.go (when to wake), fire.go
 // (the fire transaction), backlog.go (a herd), lowwater.go (where claims begin to
-// look), inbox.go (what the direct connection tells).
+// look), inbox.go (what the direct connection tells), reaper.go (the jobs of dead
+// processes), retention.go (what goes).
 package kernel
 
 import (
@@ -90,6 +91,7 @@ func (k *Kernel) Run(ctx context.Context) error {
 	})
 	g.Go(func() error { return k.upkeep(ctx) })
 	g.Go(func() error { return k.retain(ctx) })
+	g.Go(func() error { return k.reaper(ctx) })
 	if k.cfg.ListenURL != "" {
 		g.Go(func() error { return k.attend(ctx) })
 	}

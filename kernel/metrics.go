@@ -24,6 +24,9 @@ type metrics struct {
 	heap         prometheus.Gauge
 	seat         prometheus.Gauge
 	listening    prometheus.Gauge
+	lost         prometheus.Counter
+	redispatched prometheus.Counter
+	abandoned    prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, clock *db.Clock) (*metrics, error) {
@@ -70,6 +73,15 @@ func newMetrics(reg prometheus.Registerer, clock *db.Clock) (*metrics, error) {
 		listening: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "minoots_listener_up", Help: "1 while the direct connection listens for notifications, else 0.",
 		}),
+		lost: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "minoots_replicas_lost_total", Help: "Processes with workers that this kernel has found gone.",
+		}),
+		redispatched: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "minoots_jobs_redispatched_total", Help: "Jobs of processes that were gone, dispatched again by this kernel.",
+		}),
+		abandoned: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "minoots_jobs_abandoned_total", Help: "Actions failed because every process that ran them was lost, or because their job was ended from outside.",
+		}),
 	}
 	m.sit(db.NoSeat)
 	for s := range steps { // at 0 from the start, so that the first error is a rise
@@ -77,6 +89,7 @@ func newMetrics(reg prometheus.Registerer, clock *db.Clock) (*metrics, error) {
 	}
 	m.errors.WithLabelValues(upkeepStep)
 	m.errors.WithLabelValues(retentionStep)
+	m.errors.WithLabelValues(reapStep)
 	m.claims.WithLabelValues("fired")
 	m.claims.WithLabelValues("empty")
 	skew := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -85,7 +98,7 @@ func newMetrics(reg prometheus.Registerer, clock *db.Clock) (*metrics, error) {
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.lateness, m.claims, m.claimSeconds, m.batch, m.fired, m.found, m.refused, m.errors, m.backlog, m.oldest, m.heap, m.seat,
-		m.listening, skew,
+		m.listening, m.lost, m.redispatched, m.abandoned, skew,
 	} {
 		errs = append(errs, reg.Register(c))
 	}

@@ -18,6 +18,7 @@ type attempter struct {
 	recorder *recorder
 	metrics  *metrics
 	clock    *db.Clock
+	alive    func() bool // do others take this process for alive?
 	log      *slog.Logger
 }
 
@@ -35,6 +36,11 @@ func (a *attempter) make(ctx context.Context, d *minoots.Delivery, attempt int) 
 // to its queue; if that fails too, whoever finds this process gone sees to it.
 func (a *attempter) here(ctx context.Context, k *task, cut func(*task)) (took time.Duration) {
 	d := &k.delivery
+	if !a.alive() {
+		// A process that stood still: another has this job, or soon will.
+		cut(k)
+		return 0
+	}
 	out, final := a.make(ctx, d, 1)
 	if stopped(ctx) != nil && !out.Success {
 		cut(k)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/workers/action"
 )
 
 // actionJob is a delivery as a River job. All kinds of action are one kind of
@@ -43,6 +44,12 @@ func (e attemptError) Error() string { return e.class + ": " + e.text }
 // delivery, under the same webhook-id.
 func (w *actionWorker) Work(ctx context.Context, job *river.Job[actionJob]) error {
 	d := &job.Args.Delivery
+	if !w.alive() {
+		// A process that stood still: another has this job, or soon will. Its
+		// workers are about to be cut.
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	out, final := w.make(ctx, d, job.Attempt)
 	if cut := stopped(ctx); cut != nil && !out.Success {
 		return cut
@@ -88,8 +95,11 @@ var _ rivertype.TimeGenerator = riverClock{}
 // NowOrNil implements rivertype.TimeGenerator: statements use now() in SQL.
 func (riverClock) NowOrNil() *time.Time { return nil }
 
-// Timeout implements river.Worker; executors have timeouts of their own.
-func (w *actionWorker) Timeout(*river.Job[actionJob]) time.Duration { return jobTimeout }
+// Timeout implements river.Worker. Executors have timeouts of their own; River
+// rescues no job before this is over.
+func (w *actionWorker) Timeout(job *river.Job[actionJob]) time.Duration {
+	return action.Timeout(job.Args.Action) + jobMargin
+}
 
 // quiet is a slog handler that passes River's warnings and errors only: its word
 // on each failed attempt, at Info, stands in our attempts and metrics.

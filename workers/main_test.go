@@ -29,15 +29,16 @@ const (
 // world is a database, and workers on it.
 type world struct {
 	testing.TB
-	URL    string
-	Pool   *pgxpool.Pool // behind everybody's back
-	api    *db.DB
-	queues *workers.Planner // puts all into queues, as a replica without workers does
+	URL      string
+	Pool     *pgxpool.Pool // behind everybody's back
+	database *testdb.DB
+	api      *db.DB
+	queues   *workers.Planner // puts all into queues, as a replica without workers does
 }
 
 func newWorld(t testing.TB) *world {
 	database := testdb.New(t)
-	w := &world{TB: t, URL: database.URL, Pool: database.Pool}
+	w := &world{TB: t, URL: database.URL, Pool: database.Pool, database: database}
 	w.api = w.connect(w.URL, 4)
 	_, err := w.api.TenantCreate(t.Context(), tenant, "")
 	require.NoError(t, err)

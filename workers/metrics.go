@@ -2,6 +2,7 @@ package workers
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,10 +24,14 @@ type metrics struct {
 	placements    *prometheus.CounterVec
 	movedOn       prometheus.Counter
 	lanes         prometheus.Gauge
+	desks         *deskGauges
+	present       prometheus.Gauge
+	losses        prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer, desks map[minoots.ActionKind]*desk) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
+		desks: &deskGauges{},
 		startLateness: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "minoots_delivery_lateness_seconds", Help: "From a timer's due instant to the start of an action's first attempt.",
 			Buckets: []float64{.001, .002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60, 600},
@@ -64,6 +69,12 @@ func newMetrics(reg prometheus.Registerer, desks map[minoots.ActionKind]*desk) (
 		lanes: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "minoots_lanes_open", Help: "Lanes that this replica fetches from.",
 		}),
+		present: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "minoots_presence_up", Help: "1 while this process is registered as alive and its workers run.",
+		}),
+		losses: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "minoots_presence_losses_total", Help: "Times that this process could not prove that it is alive, and cut its actions.",
+		}),
 	}
 	for _, place := range []string{placeHere, placeQueue, placeLane} {
 		m.placements.WithLabelValues(place)
@@ -71,7 +82,8 @@ func newMetrics(reg prometheus.Registerer, desks map[minoots.ActionKind]*desk) (
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.startLateness, m.attempts, m.seconds, m.group, m.groupSeconds, m.recordRetries, m.recordErrors, m.superseded,
-		m.placements, m.movedOn, m.lanes, &deskGauges{desks},
+		m.placements, m.movedOn, m.lanes, m.desks,
+		m.present, m.losses,
 	} {
 		errs = append(errs, reg.Register(c))
 	}
@@ -120,10 +132,12 @@ func (m *metrics) placed(jobs []db.Job) {
 	m.placements.WithLabelValues(placeQueue).Add(float64(len(jobs)) - here - lane)
 }
 
-// deskGauges shows how full the desks are, when somebody asks.
+// deskGauges shows how full the desks of the present life are, when somebody asks.
 type deskGauges struct {
-	desks map[minoots.ActionKind]*desk
+	desks atomic.Pointer[map[minoots.ActionKind]*desk]
 }
+
+func (g *deskGauges) show(desks map[minoots.ActionKind]*desk) { g.desks.Store(&desks) }
 
 var (
 	runningHere = prometheus.NewDesc("minoots_deliveries_running", "Attempts under way of deliveries that began here at once.", []string{"kind"}, nil)
@@ -135,7 +149,11 @@ func (g *deskGauges) Describe(to chan<- *prometheus.Desc) { to <- runningHere; t
 
 // Collect implements prometheus.Collector.
 func (g *deskGauges) Collect(to chan<- prometheus.Metric) {
-	for kind, k := range g.desks {
+	desks := g.desks.Load()
+	if desks == nil {
+		return
+	}
+	for kind, k := range *desks {
 		running, waiting := k.load()
 		to <- prometheus.MustNewConstMetric(runningHere, prometheus.GaugeValue, float64(running), string(kind))
 		to <- prometheus.MustNewConstMetric(waitingHere, prometheus.GaugeValue, float64(waiting), string(kind))

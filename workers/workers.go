@@ -42,6 +42,9 @@ type Config struct {
 	// Replica names this process incarnation in attempts and to River; it must
 	// never be used twice.
 	Replica string
+	// ListenURL is a direct connection, on which a Crew proves that it is alive.
+	// Empty: it does so by a lease.
+	ListenURL string
 	// PollOnly is for a pool behind a transaction pooler, where River cannot
 	// LISTEN: it then polls every 100 ms.
 	PollOnly bool
@@ -77,12 +80,12 @@ func (c Config) withDefaults() Config {
 }
 
 const (
-	// jobTimeout is longer than the longest action (timeoutMs is at most five
-	// minutes), so that River cuts only what did not cut itself.
-	jobTimeout = 5*time.Minute + 30*time.Second
-	// rescueAfter is when River gives a running job up for lost. River does not
-	// allow it to be less than the job timeout.
-	rescueAfter = 6 * time.Minute
+	// jobMargin is what a job gets beyond its action's own timeout, so that River
+	// cuts only what did not cut itself.
+	jobMargin = 30 * time.Second
+	// rescueAfter is when River gives a running job up for lost whose own time is
+	// over by then: the backstop behind the kernels' reaper.
+	rescueAfter = time.Minute
 	// fetchCooldown is the least time between two fetches of a queue: what a
 	// notification can cost in lateness when another came just before.
 	fetchCooldown = 2 * time.Millisecond
@@ -98,6 +101,7 @@ const (
 // Workers is one replica's workers, and the Planner that gives them work.
 type Workers struct {
 	*Planner
+	life
 	cfg      Config
 	client   *river.Client[pgx.Tx]
 	recorder *recorder
@@ -107,44 +111,72 @@ type Workers struct {
 	errands  errands
 }
 
-// New makes the workers; Run runs them.
+// life is how workers know that others take them for alive.
+type life struct {
+	alive func() bool
+	lost  <-chan struct{} // closed when they do not any more; nil for never
+}
+
+// New makes the workers; Run runs them. What they were doing when their process
+// died is found by River's rescue; a Crew has workers that are found at once.
 func New(cfg Config) (*Workers, error) {
-	cfg = cfg.withDefaults()
-	if cfg.DB == nil || cfg.Actions == nil || cfg.Replica == "" {
+	m, err := cfg.prepare()
+	if err != nil {
+		return nil, err
+	}
+	return newWorkers(cfg, m, life{alive: func() bool { return true }})
+}
+
+// prepare fills the defaults in and makes the metrics.
+func (c *Config) prepare() (*metrics, error) {
+	*c = c.withDefaults()
+	if c.DB == nil || c.Actions == nil || c.Replica == "" {
 		return nil, errors.New("workers: DB, Actions and Replica are required")
 	}
-	log := cfg.Log.With("part", "workers")
-	w := &Workers{Planner: NewPlanner(cfg.Actions), cfg: cfg, log: log}
-	w.replica, w.desks = cfg.Replica, map[minoots.ActionKind]*desk{}
-	w.unknown = func(pl *plan) { w.errands.run(func(ctx context.Context) { w.resolve(ctx, pl) }) }
-	var err error
-	if w.metrics, err = newMetrics(cfg.Registerer, w.desks); err != nil {
+	m, err := newMetrics(c.Registerer)
+	if err != nil {
 		return nil, fmt.Errorf("register worker metrics: %w", err)
 	}
+	return m, nil
+}
+
+func newWorkers(cfg Config, m *metrics, life life) (*Workers, error) {
+	log := cfg.Log.With("part", "workers")
+	w := &Workers{Planner: NewPlanner(cfg.Actions), life: life, cfg: cfg, metrics: m, log: log}
 	w.lanes = newLaneKeeper(w)
-	w.placed = func(jobs []db.Job) {
-		w.metrics.placed(jobs)
-		w.lanes.placed(jobs)
-	}
 	w.recorder = newRecorder(cfg.DB, cfg.Replica, func(ctx context.Context, _ db.Tx, next []minoots.Delivery) (*db.JobBatch, error) {
 		return w.Plan(ctx, next)
-	}, w.metrics, log)
+	}, m, log)
 	attempts := &attempter{
-		actions: cfg.Actions, recorder: w.recorder, metrics: w.metrics, clock: cfg.DB.Clock(), log: log,
+		actions: cfg.Actions, recorder: w.recorder, metrics: m, clock: cfg.DB.Clock(), alive: life.alive, log: log,
 	}
-	for _, kind := range cfg.Actions.Kinds() {
-		w.desks[kind] = newDesk(cfg.Concurrency, func(ctx context.Context, k *task) time.Duration {
-			return attempts.here(ctx, k, func(k *task) { w.handBack([]*task{k}, false) })
-		}, w.handBack)
-	}
+	w.openDesks(attempts)
 	bundle := river.NewWorkers()
 	if err := river.AddWorkerSafely(bundle, &actionWorker{attempter: attempts}); err != nil {
 		return nil, fmt.Errorf("add river worker: %w", err)
 	}
+	var err error
 	if w.client, err = river.NewClient(riverpgxv5.New(cfg.River.Pool()), riverConfig(cfg, bundle, log)); err != nil {
 		return nil, fmt.Errorf("make river client: %w", err)
 	}
 	return w, nil
+}
+
+// openDesks makes the Planner one that gives deliveries to these workers.
+func (w *Workers) openDesks(attempts *attempter) {
+	w.replica = w.cfg.Replica
+	w.unknown = func(pl *plan) { w.errands.run(func(ctx context.Context) { w.resolve(ctx, pl) }) }
+	w.placed = func(jobs []db.Job) {
+		w.metrics.placed(jobs)
+		w.lanes.placed(jobs)
+	}
+	w.desks = map[minoots.ActionKind]*desk{}
+	for _, kind := range w.cfg.Actions.Kinds() {
+		w.desks[kind] = newDesk(w.cfg.Concurrency, func(ctx context.Context, k *task) time.Duration {
+			return attempts.here(ctx, k, func(k *task) { w.handBack([]*task{k}, false) })
+		}, w.handBack)
+	}
+	w.metrics.desks.show(w.desks)
 }
 
 // handBack moves tasks on in the background.
@@ -164,7 +196,7 @@ func riverConfig(cfg Config, bundle *river.Workers, log *slog.Logger) *river.Con
 	return &river.Config{
 		ID: cfg.Replica, Schema: db.RiverSchema, Workers: bundle, Queues: queues, PollOnly: cfg.PollOnly,
 		FetchCooldown: fetchCooldown, FetchPollInterval: poll,
-		JobTimeout: jobTimeout, RescueStuckJobsAfter: rescueAfter,
+		JobTimeout: rescueAfter, RescueStuckJobsAfter: rescueAfter, // the first is for no job: see Timeout
 		CompletedJobRetentionPeriod: finishedKept, CancelledJobRetentionPeriod: finishedKept,
 		DiscardedJobRetentionPeriod: finishedKept,
 		ReindexerIndexNames:         []string{"river_job_pkey", "river_job_prioritized_fetching_index"},
@@ -179,6 +211,8 @@ const (
 	cutTimeout   = 1500 * time.Millisecond // for actions to end that were cut
 	drainTimeout = 1500 * time.Millisecond // for the last outcomes to be committed
 	leaveTimeout = time.Second             // for River to end
+	// lostDrainTimeout is how long outcomes of a lost life are held.
+	lostDrainTimeout = time.Minute
 )
 
 // Run works until ctx is done. Then it begins nothing more, lets what runs finish
@@ -186,17 +220,14 @@ const (
 // returns when all outcomes are committed. With Postgres away they cannot be: it
 // returns all the same, four seconds after the grace, and what was not recorded
 // will be done again.
+//
+// If the life is lost, all is cut at once; see Crew.
 func (w *Workers) Run(ctx context.Context) error {
 	lasting := context.WithoutCancel(ctx)
 	recorderCtx, giveUp := context.WithCancel(lasting)
 	defer giveUp()
 	go w.recorder.run(recorderCtx)
-	defer func() {
-		w.recorder.close()
-		timer := time.AfterFunc(drainTimeout, giveUp)
-		defer timer.Stop()
-		<-w.recorder.ended
-	}()
+	defer w.drain(ctx, giveUp)
 	w.errands.open(recorderCtx)
 	defer w.errands.wait(drainTimeout)
 	if err := w.client.Start(lasting); err != nil {
@@ -205,8 +236,11 @@ func (w *Workers) Run(ctx context.Context) error {
 	work, cut := context.WithCancel(lasting)
 	defer cut()
 	stopDesks := w.startDesks(ctx, work)
-	<-ctx.Done()
-	return w.stop(lasting, stopDesks, cut, giveUp)
+	select {
+	case <-ctx.Done():
+	case <-w.lost:
+	}
+	return w.stop(ctx, stopDesks, cut, giveUp)
 }
 
 // startDesks lets deliveries begin here, and gives how to end that: it begins no
@@ -229,10 +263,18 @@ func (w *Workers) startDesks(ctx, work context.Context) (stop func()) {
 	}
 }
 
-// stop ends what runs, first gently.
-func (w *Workers) stop(lasting context.Context, stopDesks, cut, giveUp func()) error {
+// stop ends what runs, first gently, unless the life is lost.
+func (w *Workers) stop(ctx context.Context, stopDesks, cut, giveUp func()) error {
+	lasting := context.WithoutCancel(ctx)
 	soft, cancel := context.WithTimeout(lasting, w.cfg.Grace)
 	defer cancel()
+	go func() {
+		select {
+		case <-w.lost:
+			cancel()
+		case <-soft.Done():
+		}
+	}()
 	desks := make(chan struct{})
 	go func() { stopDesks(); close(desks) }()
 	ended := func(ctx context.Context, err error) bool {
@@ -246,7 +288,9 @@ func (w *Workers) stop(lasting context.Context, stopDesks, cut, giveUp func()) e
 	if ended(soft, w.client.Stop(soft)) {
 		return nil
 	}
-	w.log.Warn("actions still running after the grace; cutting them", "grace", w.cfg.Grace)
+	if !w.isLost() {
+		w.log.Warn("actions still running after the grace; cutting them", "grace", w.cfg.Grace)
+	}
 	cut()
 	hard, cancelHard := context.WithTimeout(lasting, cutTimeout)
 	defer cancelHard()
@@ -254,12 +298,7 @@ func (w *Workers) stop(lasting context.Context, stopDesks, cut, giveUp func()) e
 		return nil
 	}
 	// What still runs waits for the recorder, or does not heed its context.
-	w.recorder.close()
-	select {
-	case <-w.recorder.ended:
-	case <-time.After(drainTimeout):
-		giveUp()
-	}
+	w.drain(ctx, giveUp)
 	last, cancelLast := context.WithTimeout(lasting, leaveTimeout)
 	defer cancelLast()
 	select {
@@ -270,4 +309,34 @@ func (w *Workers) stop(lasting context.Context, stopDesks, cut, giveUp func()) e
 	case <-last.Done():
 	}
 	return errors.New("actions still running after they were cut")
+}
+
+func (w *Workers) isLost() bool {
+	select {
+	case <-w.lost:
+		return true
+	default:
+		return false
+	}
+}
+
+// drain ends the recorder when the last outcomes are committed, or it is time to
+// give up. Those of a lost life it tries for longer: nobody waits for it, and
+// they count if nobody has taken their jobs over yet.
+func (w *Workers) drain(ctx context.Context, giveUp func()) {
+	w.recorder.close()
+	if w.isLost() {
+		select {
+		case <-w.recorder.ended:
+			return
+		case <-time.After(lostDrainTimeout):
+		case <-ctx.Done():
+		}
+	}
+	select {
+	case <-w.recorder.ended:
+	case <-time.After(drainTimeout):
+		giveUp()
+		<-w.recorder.ended
+	}
 }

@@ -123,9 +123,10 @@ func (r *replica) build(pools *pools) (*parts, error) {
 	p := &parts{actions: action.NewRegistry(do)}
 	var planner kernel.Planner = workers.NewPlanner(p.actions)
 	if pools.workers != nil {
-		w, err := workers.New(workers.Config{
+		w, err := workers.NewCrew(workers.Config{
 			DB: pools.workers, River: pools.river, Actions: p.actions, PollOnly: r.cfg.ListenOff || pools.workers.Pooled(),
 			Replica: r.name, Registerer: r.registry, Log: r.log, Grace: r.cfg.ShutdownGrace,
+			ListenURL: r.cfg.Listen(), // a presence finds out by itself if it leads to a pooler
 		})
 		if err != nil {
 			return nil, fmt.Errorf("make workers: %w", err)

@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/minoots/minoots/internal/config"
+	"github.com/minoots/minoots/internal/faultproxy"
 	"github.com/minoots/minoots/internal/testdb"
 	"github.com/minoots/minoots/kernel"
 )
@@ -99,6 +101,34 @@ func TestReplicaWaitsForPostgres(t *testing.T) {
 	require.Contains(t, string(body), `"code":"unavailable"`)
 	status, _ = get(t, ops+"/livez")
 	require.Equal(t, 200, status)
+	cancel()
+	require.NoError(t, <-ended)
+}
+
+// An outage ends no replica: it serves again when Postgres is back.
+func TestReplicaLivesThroughAnOutage(t *testing.T) {
+	t.Parallel()
+	p := faultproxy.New(t, testdb.New(t).URL)
+	r, _, ops := testReplica(t, p.URL(), config.Roles{API: true, Kernel: true, Worker: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	present := func(want string) func() bool {
+		return func() bool {
+			_, metrics := get(t, ops+"/metrics")
+			status, _ := get(t, ops+"/readyz")
+			return strings.Contains(string(metrics), "\nminoots_presence_up "+want+"\n") && (status == 200) == (want == "1")
+		}
+	}
+	<-r.Ready()
+	for range 2 {
+		require.Eventually(t, present("1"), 10*time.Second, 20*time.Millisecond)
+		p.Down()
+		require.Eventually(t, present("0"), 10*time.Second, 20*time.Millisecond)
+		p.Set(faultproxy.Pass)
+	}
+	require.Eventually(t, present("1"), 10*time.Second, 20*time.Millisecond)
 	cancel()
 	require.NoError(t, <-ended)
 }

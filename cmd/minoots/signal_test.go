@@ -90,26 +90,32 @@ func TestSignals(t *testing.T) {
 type service struct {
 	process  *exec.Cmd
 	client   *client.Client
-	ops      string
+	ops, key string
 	database *testdb.DB
 }
 
 func startService(t *testing.T) *service {
 	t.Helper()
-	s := &service{database: testdb.New(t)}
-	at := "--database-url=" + s.database.URL
+	database := testdb.New(t)
+	at := "--database-url=" + database.URL
 	status, _, errOut := cli(t, "", "tenants", "create", "acme", at)
 	require.Equal(t, exitDone, status, errOut)
 	_, key, _ := cli(t, "", "keys", "create", "--tenant=acme", at)
+	return startProcess(t, database, strings.TrimSpace(key))
+}
 
+// startProcess starts one more replica on a database, with a tenant's key to it.
+func startProcess(t *testing.T, database *testdb.DB, key string, args ...string) *service {
+	t.Helper()
+	s := &service{database: database, key: key}
 	// The addresses are free when they are asked for; that is as good as it gets
 	// with another process.
 	api, ops := loopbackListener(t), loopbackListener(t)
 	httpAddr, opsAddr := api.Addr().String(), ops.Addr().String()
 	require.NoError(t, api.Close())
 	require.NoError(t, ops.Close())
-	s.process = exec.Command(os.Args[0], "serve", at, "--http-addr="+httpAddr, "--ops-addr="+opsAddr,
-		"--webhook-allow-cidrs=127.0.0.1", "--log-level=error", "--shutdown-grace=30s")
+	s.process = exec.Command(os.Args[0], append([]string{"serve", "--database-url=" + database.URL, "--http-addr=" + httpAddr, "--ops-addr=" + opsAddr,
+		"--webhook-allow-cidrs=127.0.0.1", "--log-level=error", "--shutdown-grace=30s"}, args...)...)
 	s.process.Env = append(os.Environ(), asProgram+"=1")
 	s.process.Stderr = t.Output()
 	require.NoError(t, s.process.Start())
@@ -125,7 +131,7 @@ func startService(t *testing.T) *service {
 		return res.StatusCode == http.StatusOK
 	}, 20*time.Second, 20*time.Millisecond)
 	var err error
-	s.client, err = client.New("http://"+httpAddr, strings.TrimSpace(key))
+	s.client, err = client.New("http://"+httpAddr, key)
 	require.NoError(t, err)
 	t.Cleanup(s.client.Close)
 	return s

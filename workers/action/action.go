@@ -144,3 +144,15 @@ func (r *Registry) Close() {
 func notAvailable(kind minoots.ActionKind) string {
 	return fmt.Sprintf("%q actions are not available in this version", kind)
 }
+
+// Timeout is the time that an action may take, by the word of its parameters,
+// which are not checked here; the default if they do not say.
+func Timeout(a minoots.Action) time.Duration {
+	var given struct {
+		TimeoutMs int64 `json:"timeoutMs"`
+	}
+	if json.Unmarshal(a.Parameters, &given) != nil || given.TimeoutMs <= 0 {
+		return defaultTimeout
+	}
+	return min(time.Duration(given.TimeoutMs)*time.Millisecond, maxTimeout)
+}

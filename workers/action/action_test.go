@@ -48,3 +48,20 @@ func testDelivery(kind minoots.ActionKind, parameters string) minoots.Delivery {
 		Policy:     minoots.DefaultRetryPolicy,
 	}
 }
+
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	for parameters, want := range map[string]time.Duration{
+		"":                         10 * time.Second,
+		`{}`:                       10 * time.Second,
+		`{"timeoutMs": 1500}`:      1500 * time.Millisecond,
+		`{"timeoutMs": 300000}`:    5 * time.Minute,
+		`{"timeoutMs": 999999999}`: 5 * time.Minute,
+		`{"timeoutMs": -1}`:        10 * time.Second,
+		`{"timeoutMs": "soon"}`:    10 * time.Second,
+	} {
+		if got := Timeout(minoots.Action{Parameters: []byte(parameters)}); got != want {
+			t.Errorf("%s: %s, want %s", parameters, got, want)
+		}
+	}
+}
