@@ -40,6 +40,10 @@ type Config struct {
 	// statements meet a table that is empty one moment and full the next; see
 	// steerPlans.
 	CustomPlans bool
+	// Trusting takes connections for alive that have been idle: for pools whose
+	// every statement is tried again, since a ping costs a round trip after each
+	// second of rest.
+	Trusting bool
 	// Clock is shared by the DBs of a process. Defaults to a new one.
 	Clock *Clock
 	// Standstill is how long a transaction may wait for its next statement before
@@ -74,6 +78,9 @@ func Connect(ctx context.Context, cfg Config) (*DB, error) {
 	pc.MaxConnLifetime = time.Hour
 	pc.MaxConnLifetimeJitter = 10 * time.Minute
 	pc.PingTimeout = 2 * time.Second
+	if cfg.Trusting {
+		pc.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
+	}
 	pc.ConnConfig.ConnectTimeout = 5 * time.Second
 	pc.ConnConfig.RuntimeParams["application_name"] = "minoots-" + cfg.Name
 	pc.ConnConfig.DialFunc = dialer().DialContext

@@ -63,7 +63,7 @@ func TestNotifierCoalesces(t *testing.T) {
 		missing[base.UnixMicro()+int64(i)] = true
 	}
 	notifications := 0
-	for told := false; !told; {
+	for told := false; !told || len(missing) > 0; {
 		h := next(t, k.hints)
 		notifications++
 		for _, at := range h.instants {
@@ -74,7 +74,7 @@ func TestNotifierCoalesces(t *testing.T) {
 			clear(missing) // the window is read
 		}
 	}
-	most := int(time.Since(began)/(5*time.Millisecond)) + 2
+	most := int(time.Since(began)/(5*time.Millisecond)) + 2 + hints/450
 	t.Logf("%d notifications for %d hints, %d at most", notifications, hints, most)
 	assert.LessOrEqual(t, notifications, most)
 	assert.Empty(t, missing)
@@ -93,26 +93,53 @@ func TestNotifierCoalesces(t *testing.T) {
 	assert.LessOrEqual(t, told, 20)
 }
 
-// Past a hundred instants the earliest are told, and that there are more.
+// All are told, the earliest first, in as few notifications as can carry them;
+// past what a transaction carries, that there are more.
 func TestNotifierTellsTheEarliest(t *testing.T) {
 	t.Parallel()
 	database, d := setup(t)
 	k := listen(t, database.URL, "many")
 	k.sits(0)
-	for _, n := range []int{1, 99, 100, 101, 1000} {
+	const payload, most = 450, 20 * 450
+	for _, n := range []int{1, payload - 1, payload, payload + 1, most, most + 1} {
 		base := d.Clock().Now().Truncate(time.Microsecond)
 		all := make([]time.Time, n)
 		for i := range all {
 			all[(i*7+3)%n] = base.Add(time.Duration(i) * time.Microsecond) // in no order
 		}
 		announce(t, d, all...)
-		h := next(t, k.hints)
-		assert.Equal(t, n > 100, h.more, "%d", n)
-		require.Len(t, h.instants, min(n, 100))
-		for i, at := range h.instants {
-			require.True(t, base.Add(time.Duration(i)*time.Microsecond).Equal(at), "%d: in order, to the microsecond", n)
+		told := 0
+		for told < min(n, most) {
+			h := next(t, k.hints)
+			assert.LessOrEqual(t, len(h.instants), payload)
+			for _, at := range h.instants {
+				require.True(t, base.Add(time.Duration(told)*time.Microsecond).Equal(at), "%d: in order, to the microsecond", n)
+				told++
+			}
+			assert.Equal(t, n > most && told == most, h.more, "%d", n)
 		}
 	}
+}
+
+// What is due in some seconds is told with others, and soon enough; what is due
+// at once does not wait for it, and takes it along.
+func TestNotifierIsInNoHurryForWhatIsNotDueSoon(t *testing.T) {
+	t.Parallel()
+	database, d := setup(t)
+	k := listen(t, database.URL, "lazy")
+	k.sits(0)
+	n := db.NewNotifier(d, slog.New(slog.DiscardHandler))
+	run(t, n)
+	later := d.Clock().Now().Add(10 * time.Second).Truncate(time.Microsecond)
+	const hints = 20
+	for i := range hints {
+		n.Hint(later.Add(time.Duration(i) * time.Microsecond))
+	}
+	assert.Len(t, next(t, k.hints).instants, hints, "one notification")
+
+	n.Hint(later)
+	n.Hint(d.Clock().Now())
+	assert.Len(t, next(t, k.hints).instants, 2, "together")
 }
 
 // What is due beyond the look-ahead is not announced: it costs every writer, and

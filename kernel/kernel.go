@@ -38,7 +38,8 @@ type Kernel struct {
 	backlog  backlog
 	in       *inbox
 	seat     atomic.Int64
-	lastStep atomic.Int64 // microseconds since 1970 of the last that succeeded
+	moved    chan struct{} // has a token when the kernel has another seat
+	lastStep atomic.Int64  // microseconds since 1970 of the last that succeeded
 }
 
 // Status is what readiness tells of a kernel.
@@ -64,7 +65,7 @@ func New(cfg Config) (*Kernel, error) {
 	}
 	k := &Kernel{
 		cfg: cfg, db: cfg.DB, clock: cfg.DB.Clock(), log: cfg.Log.With("part", "kernel"), metrics: m, retention: r,
-		pace: newPacer(cfg.DB.Clock(), cfg.PollInterval, cfg.SweepInterval), in: newInbox(),
+		pace: newPacer(cfg.DB.Clock(), cfg.PollInterval, cfg.SweepInterval), in: newInbox(), moved: make(chan struct{}, 1),
 	}
 	k.seat.Store(db.NoSeat)
 	return k, nil
@@ -117,6 +118,10 @@ func (k *Kernel) sit(seat int) {
 	if was := k.seat.Swap(int64(seat)); was != int64(seat) {
 		k.log.Info("kernel seat", "seat", seat, "before", was)
 		k.in.sit(seat)
+		select {
+		case k.moved <- struct{}{}:
+		default:
+		}
 	}
 }
 

@@ -47,6 +47,7 @@ func (k *Kernel) reaper(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-k.moved: // into the seat of one that may be dead
 		case <-look.C:
 		}
 		within := reapFor

@@ -65,7 +65,7 @@ func (r *replica) connect(ctx context.Context) (*pools, error) {
 		}
 		d, err := db.Connect(ctx, db.Config{
 			URL: r.cfg.DatabaseURL.Reveal(), Name: role.name, MaxConns: role.conns, Clock: clock, Log: r.log,
-			CustomPlans: role.name == riverPool,
+			CustomPlans: role.name == riverPool, Trusting: role.name != "api",
 		})
 		if err != nil {
 			return p, err
