@@ -75,7 +75,7 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		newServe(), newMigrate(), newDev(), newDemo(), newTenants(), newKeys(), newTimers(),
-		newOpenAPI(), newBench(), newVersion(), newEnvironment(),
+		newOpenAPI(), newBench(), newChaos(), newVersion(), newEnvironment(),
 	)
 	prepare(root)
 	return root

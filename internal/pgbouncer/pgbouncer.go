@@ -30,7 +30,7 @@ var ErrMissing = errors.New("pgbouncer is not installed: run 'apt-get install -y
 // Start runs one with so many connections to the database at most, and gives the
 // URL through it and what ends it. ctx bounds the start alone.
 func Start(ctx context.Context, databaseURL string, conns int) (through string, stop func(), err error) {
-	program, err := find()
+	program, err := Find()
 	if err != nil {
 		return "", nil, err
 	}
@@ -51,7 +51,8 @@ func Start(ctx context.Context, databaseURL string, conns int) (through string, 
 	}
 }
 
-func find() (string, error) {
+// Find gives the path of the program, or ErrMissing.
+func Find() (string, error) {
 	for _, name := range []string{"pgbouncer", "/usr/sbin/pgbouncer", "/opt/homebrew/bin/pgbouncer"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil

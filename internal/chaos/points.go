@@ -1,0 +1,103 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/minoots/minoots/internal/fault"
+	"github.com/minoots/minoots/internal/rig"
+)
+
+func needsFaults(cfg Config) error {
+	return needsBinary(cfg.Faults, "go build -tags faults -o %s ./cmd/minoots")
+}
+
+func needsBinary(path, how string) error {
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("no %s: "+how+", or 'make chaos'", path, path)
+	}
+	return nil
+}
+
+// killAtPoints has replicas kill themselves at each of the fault points in turn:
+// three that are armed, each to die at another passing; whoever dies is followed
+// by one that is not.
+func killAtPoints(ctx context.Context, w *world) error {
+	if _, err := w.start(ctx, replicas, kind{}); err != nil {
+		return err
+	}
+	w.startLoad(ctx, w.window(), slowReceivers)
+	if err := w.untilDue(ctx, 0); err != nil {
+		return err
+	}
+	slice := time.Until(w.load.end) / time.Duration(len(fault.Points))
+	var reached []string
+	for i, point := range fault.Points {
+		died, err := w.killAt(ctx, point, w.load.begin.Add(time.Duration(i+1)*slice))
+		if err != nil {
+			return err
+		}
+		w.row.must(died > 0, "nobody came to %s", point)
+		reached = append(reached, fmt.Sprintf("%s %d", point, died))
+	}
+	t, err := w.settle(ctx)
+	if err != nil {
+		return err
+	}
+	w.row.note("deaths: %s", strings.Join(reached, ", "))
+	w.mustBearDeaths(t)
+	return nil
+}
+
+// killAt replaces the fleet by armed replicas and tells how many died until then.
+func (w *world) killAt(ctx context.Context, point string, until time.Time) (died int, err error) {
+	before := w.live()
+	var armed []*member
+	for range replicas {
+		env := fmt.Sprintf("MINOOTS_FAULT=%s:%d", point, 1+w.rng.IntN(20))
+		m, err := w.start(ctx, 1, kind{executable: w.h.cfg.Faults, env: []string{env}})
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return died, context.Cause(ctx)
+		}
+		if err != nil { // it may have died before it said that it is ready
+			w.say("%s: %v", point, err)
+			continue
+		}
+		armed = append(armed, m...)
+	}
+	for _, m := range before { // orderly, and only now: somebody must be there
+		w.remove(m)
+	}
+	if err := rig.StopReplicas(unwrap(before)); err != nil {
+		return died, err
+	}
+	for time.Now().Before(until) {
+		for i, m := range armed {
+			if m == nil || !m.Over() {
+				continue
+			}
+			armed[i] = nil
+			died++
+			w.died(ctx, m, time.Now(), map[string]bool{})
+			if _, err := w.start(ctx, 1, kind{}); err != nil {
+				return died, err
+			}
+		}
+		if err := rig.Pause(ctx, time.Millisecond); err != nil {
+			return died, err
+		}
+	}
+	return died, nil
+}
+
+func unwrap(members []*member) []*rig.Replica {
+	var all []*rig.Replica
+	for _, m := range members {
+		all = append(all, m.Replica)
+	}
+	return all
+}
