@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,9 +15,11 @@ import (
 const (
 	// creators is how many timers are being created at once at most.
 	creators = 48
-	// lead is how long before its due instant a timer's creation begins: longer
-	// than any outage that is injected, so that timers fall due in the midst of it.
-	lead = 6 * time.Second
+	// lead is how long before its due instant a timer's creation begins at most:
+	// longer than Postgres is ever away, so that timers fall due in the midst of
+	// that. The least is leadStep, so that there are creations in the midst too.
+	lead     = 6 * time.Second
+	leadStep = time.Second
 	// lastTry is when a creation that has not succeeded is given up: the API
 	// refuses what is due already.
 	lastTry = 300 * time.Millisecond
@@ -87,9 +90,9 @@ func (l *load) run(ctx context.Context, timers int) {
 			}
 		})
 	}
-	for i := range timers {
+	for _, i := range l.order(timers) {
 		select {
-		case <-time.After(time.Until(l.due(i).Add(-lead))):
+		case <-time.After(time.Until(l.creation(i))):
 		case <-ctx.Done():
 			return
 		}
@@ -103,6 +106,22 @@ func (l *load) run(ctx context.Context, timers int) {
 
 func (l *load) due(i int) time.Time {
 	return l.begin.Add(time.Duration(i) * time.Second / time.Duration(l.perSecond)).Truncate(time.Microsecond)
+}
+
+// creation is when the i-th timer's begins.
+func (l *load) creation(i int) time.Time {
+	steps := int(lead / leadStep)
+	return l.due(i).Add(-time.Duration(1+i%steps) * leadStep)
+}
+
+// order gives the timers in the order of their creation.
+func (l *load) order(timers int) []int {
+	all := make([]int, timers)
+	for i := range all {
+		all[i] = i
+	}
+	slices.SortFunc(all, func(a, b int) int { return l.creation(a).Compare(l.creation(b)) })
+	return all
 }
 
 // create tries until the timer is acknowledged, each time at another replica and

@@ -80,7 +80,7 @@ func versions(ctx context.Context, w *world) error {
 	return nil
 }
 
-const schemaVersion = "SELECT max(version_id) FROM minoots.schema_migrations"
+const schemaVersion = "SELECT max(version_id) FROM minoots.schema_versions"
 
 // migrate runs a version's own migrations.
 func (w *world) migrate(ctx context.Context, executable string) error {
