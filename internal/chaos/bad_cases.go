@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
-
-	"github.com/minoots/minoots/internal/rig"
 )
 
 // badCase is one way to behave badly, and what the service must make of it.
@@ -30,12 +28,12 @@ func (c badCase) reached() []string {
 	return nil
 }
 
+// nobody is an address that nothing listens on: a port that was free just now may
+// be anybody's a moment later.
+const nobody = "http://127.0.0.1:1"
+
 // openBad opens the bad receivers.
 func (w *world) openBad() ([]badCase, error) {
-	closed, err := rig.FreeAddrs(1)
-	if err != nil {
-		return nil, err
-	}
 	resetting, err := w.listenRaw(func(c *net.TCPConn) {
 		_, _ = c.Read(make([]byte, 1)) // it has begun to ask
 		_ = c.SetLinger(0)             // RST, not FIN
@@ -71,18 +69,18 @@ func (w *world) openBad() ([]badCase, error) {
 
 	here := w.receiver.url
 	again := func(class string) []string { return []string{"retrying " + class, "failed " + class} }
-	min := badBackoff / 2 // equal jitter
+	least := badBackoff / 2 // equal jitter
 	return []badCase{
-		{"refuses", "http://" + closed[0], again("refused"), min, nil},
-		{"resets", resetting, again("reset"), min, nil},
-		{"hangs", here + "/hang", again("timeout"), min, nil},
-		{"drips-header", dripping, again("timeout"), min, nil},
+		{"refuses", nobody, again("refused"), least, nil},
+		{"resets", resetting, again("reset"), least, nil},
+		{"hangs", here + "/hang", again("timeout"), least, nil},
+		{"drips-header", dripping, again("timeout"), least, nil},
 		{"drips-body", here + "/drip", []string{"succeeded "}, 0, nil},
 		{"floods", here + "/flood", []string{"succeeded "}, 0, nil},
 		{"redirects", here + "/moved", []string{"failed redirect"}, 0, followed},
-		{"tls", secure.URL, again("tls"), min, nil},
+		{"tls", secure.URL, again("tls"), least, nil},
 		{"busy", here + "/busy", again("http_status"), badRetry, nil},
-		{"broken", here + "/broken", again("http_status"), min, nil},
+		{"broken", here + "/broken", again("http_status"), least, nil},
 		{"gone", here + "/gone", []string{"failed http_status"}, 0, nil},
 	}, nil
 }

@@ -18,8 +18,9 @@ const (
 	// lead is how long before its due instant a timer's creation begins at most:
 	// longer than Postgres is ever away, so that timers fall due in the midst of
 	// that. The least is leadStep, so that there are creations in the midst too.
-	lead     = 6 * time.Second
-	leadStep = time.Second
+	leadFull  = 6 * time.Second
+	leadShort = 4 * time.Second
+	leadStep  = time.Second
 	// lastTry is when a creation that has not succeeded is given up: the API
 	// refuses what is due already.
 	lastTry = 300 * time.Millisecond
@@ -30,6 +31,7 @@ const (
 type load struct {
 	world     *world
 	perSecond int
+	lead      time.Duration
 	begin     time.Time // the first is due
 	end       time.Time // the last is
 	slow      slowness
@@ -67,9 +69,12 @@ func (t timer) deliveries() []string {
 // startLoad begins to create. Timers are due from a lead after now on.
 func (w *world) startLoad(ctx context.Context, window time.Duration, slow slowness) *load {
 	l := &load{
-		world: w, perSecond: w.h.cfg.Rate, slow: slow, done: make(chan struct{}), failures: map[string]int{},
-		begin: time.Now().Add(lead),
+		world: w, perSecond: w.h.cfg.Rate, lead: leadFull, slow: slow, done: make(chan struct{}), failures: map[string]int{},
 	}
+	if w.h.cfg.Short {
+		l.lead = leadShort
+	}
+	l.begin = time.Now().Add(l.lead)
 	l.end = l.begin.Add(window)
 	ctx, w.stopLoad = context.WithCancel(ctx)
 	w.load = l
@@ -110,7 +115,7 @@ func (l *load) due(i int) time.Time {
 
 // creation is when the i-th timer's begins.
 func (l *load) creation(i int) time.Time {
-	steps := int(lead / leadStep)
+	steps := int(l.lead / leadStep)
 	return l.due(i).Add(-time.Duration(1+i%steps) * leadStep)
 }
 

@@ -48,8 +48,7 @@ func killAtPoints(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	w.row.note("deaths: %s", strings.Join(reached, ", "))
-	w.mustBearDeaths(t)
+	w.row.note("deaths: %s; what was merely due came at most %s late", strings.Join(reached, ", "), t.worst.Round(time.Millisecond))
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -189,15 +190,20 @@ func PlainEnv() []string {
 }
 
 // FreeAddrs finds addresses that nobody listens on, and hopes that it stays so.
+// The ports are below those that systems give to outgoing connections, of which
+// a harness makes many: one of these may take such a port in the meantime.
 func FreeAddrs(n int) ([]string, error) {
 	var addrs []string
-	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
-		if err != nil {
+	var err error
+	for try := 0; len(addrs) < n; try++ {
+		var listener net.Listener
+		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		if listener, err = net.Listen("tcp", addr); err == nil { //nolint:noctx // closed at once
+			defer listener.Close() // held together, so that they differ
+			addrs = append(addrs, addr)
+		} else if try > 100 {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
-		defer listener.Close() // held together, so that they differ
-		addrs = append(addrs, listener.Addr().String())
 	}
 	return addrs, nil
 }
