@@ -53,7 +53,7 @@ func (c *caller) create(ctx context.Context, api, key string, body []byte) (id, 
 	if err != nil {
 		return "", failureOf(err)
 	}
-	var said struct{ ID, Code, Detail string }
+	var said struct{ ID, Code string }
 	if err := json.Unmarshal(text, &said); err != nil {
 		return "", fmt.Sprintf("HTTP %d that is no JSON", res.StatusCode)
 	}
@@ -61,7 +61,7 @@ func (c *caller) create(ctx context.Context, api, key string, body []byte) (id, 
 	case res.StatusCode == http.StatusOK || res.StatusCode == http.StatusCreated:
 		return said.ID, ""
 	case res.StatusCode != http.StatusServiceUnavailable:
-		return "", fmt.Sprintf("HTTP %d %s: %s", res.StatusCode, said.Code, said.Detail)
+		return "", fmt.Sprintf("HTTP %d %s", res.StatusCode, said.Code)
 	case res.Header.Get("Retry-After") == "":
 		return "", "HTTP 503 without Retry-After"
 	default:

@@ -75,7 +75,7 @@ func TestCallerNamesFailures(t *testing.T) {
 				w.Header().Set("Retry-After", retry)
 			}
 			w.WriteHeader(status)
-			_ = json.NewEncoder(w).Encode(map[string]string{"id": r.Header.Get("Idempotency-Key"), "code": "c", "detail": "d"})
+			_ = json.NewEncoder(w).Encode(map[string]string{"id": r.Header.Get("Idempotency-Key"), "code": "c"})
 		}
 	}
 	for _, test := range []struct {
@@ -86,7 +86,7 @@ func TestCallerNamesFailures(t *testing.T) {
 		{answer(200, ""), "key", ""},
 		{answer(503, "1"), "", unavailable},
 		{answer(503, ""), "", "HTTP 503 without Retry-After"},
-		{answer(500, ""), "", "HTTP 500 c: d"},
+		{answer(500, ""), "", "HTTP 500 c"},
 		{func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "", "connection broken"},
 	} {
 		server := httptest.NewServer(test.answer)

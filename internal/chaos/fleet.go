@@ -16,8 +16,7 @@ import (
 type member struct {
 	*rig.Replica
 	name    string // as the service calls it
-	seat    string
-	removed bool // killed or stopped by the harness: not to be called any more
+	removed bool   // killed or stopped by the harness: not to be called any more
 }
 
 // kind is which replica to start.
@@ -35,7 +34,7 @@ func (w *world) start(ctx context.Context, n int, k kind) ([]*member, error) {
 	for range n {
 		r, err := rig.StartReplica(rig.Config{
 			Executable: orElse(k.executable, w.h.cfg.Executable), Dir: w.h.dir, Name: w.scenario.name + "-replica",
-			DatabaseURL: orElse(k.url, w.db.url), Roles: rig.AllRoles, Env: k.env,
+			DatabaseURL: orElse(k.url, w.db.url), Roles: rig.AllRoles, Env: append([]string{"MINOOTS_LOG_LEVEL=info"}, k.env...),
 		})
 		if err != nil {
 			return nil, err
@@ -73,14 +72,30 @@ func (w *world) live() []*member {
 	return slices.DeleteFunc(slices.Clone(w.fleet), func(m *member) bool { return m.removed })
 }
 
-// apis is where clients look, as a load balancer does that goes by readiness
-// with a delay: at all but those that were taken away.
+// apis is where clients look: at all replicas but those that were taken away or
+// have just failed to answer, as through a load balancer.
 func (w *world) apis() []string {
-	var urls []string
-	for _, m := range w.live() {
-		urls = append(urls, m.API)
+	var all, well []string
+	live := w.live()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range live {
+		all = append(all, m.API)
+		if time.Now().After(w.avoided[m.API]) {
+			well = append(well, m.API)
+		}
 	}
-	return urls
+	if len(well) == 0 {
+		return all
+	}
+	return well
+}
+
+// avoid keeps clients from a replica for a moment.
+func (w *world) avoid(api string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.avoided[api] = time.Now().Add(2 * time.Second)
 }
 
 // pick takes any of the live ones, by the seed.

@@ -23,7 +23,7 @@ const (
 	leadStep  = time.Second
 	// lastTry is when a creation that has not succeeded is given up: the API
 	// refuses what is due already.
-	lastTry = 300 * time.Millisecond
+	lastTry = 500 * time.Millisecond
 )
 
 // load creates timers that fall due at a steady rate for a while, through any
@@ -151,16 +151,19 @@ func (l *load) create(ctx context.Context, i int) {
 		failure := "no replica lives"
 		if len(apis) > 0 {
 			var id string
-			id, failure = l.world.caller.create(ctx, apis[rand.IntN(len(apis))], key, body)
-			if failure == "" {
+			api := apis[rand.IntN(len(apis))]
+			if id, failure = l.world.caller.create(ctx, api, key, body); failure == "" {
 				l.mu.Lock()
 				l.acked = append(l.acked, timer{id, due, actions})
 				l.mu.Unlock()
 				return
 			}
+			if failure != unavailable {
+				l.world.avoid(api)
+			}
 		}
-		if ctx.Err() != nil {
-			return
+		if ctx.Err() != nil || time.Now().After(due) { // what is due is refused with reason
+			break
 		}
 		l.mu.Lock()
 		l.failures[failure]++

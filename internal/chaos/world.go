@@ -29,6 +29,7 @@ type world struct {
 	mu      sync.Mutex
 	started []*member // all processes
 	fleet   []*member // those that were ready once
+	avoided map[string]time.Time
 	deaths  []death
 	faults  []time.Time // when each fault was over, or happened
 }
@@ -37,7 +38,7 @@ func (h *harness) newWorld(s scenario, row *Row) *world {
 	name := fnv.New64a()
 	_, _ = name.Write([]byte(s.name)) // so that a scenario is the same whichever ran before
 	return &world{
-		h: h, scenario: s, row: row, server: h.server, stopLoad: func() {},
+		h: h, scenario: s, row: row, server: h.server, stopLoad: func() {}, avoided: map[string]time.Time{},
 		rng: rand.New(rand.NewPCG(h.cfg.Seed, name.Sum64())),
 	}
 }
