@@ -108,6 +108,7 @@ func (w *world) drip(rw http.ResponseWriter, r *http.Request) {
 // dripHeader sends a header without end, byte by byte.
 func (w *world) dripHeader(c *net.TCPConn) {
 	defer c.Close()
+	_, _ = c.Read(make([]byte, 1)) // an answer before the question is another fault
 	text := "HTTP/1.1 200 OK\r\nX-Long: "
 	for i := 0; ; i++ {
 		b := byte('x')

@@ -37,7 +37,7 @@ func badReceivers(ctx context.Context, w *world) error {
 		return err
 	}
 	before := w.memory(ctx)
-	due := time.Now().Add(time.Second)
+	due := time.Now().Add(4 * time.Second) // their creation takes a while
 	for _, c := range cases {
 		for i := range badTimers {
 			if err := w.createBad(ctx, c, i, due); err != nil {

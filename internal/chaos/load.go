@@ -192,3 +192,10 @@ func (l *load) known() []timer {
 	defer l.mu.Unlock()
 	return append([]timer(nil), l.acked...)
 }
+
+// failed counts the requests that failed in one way so far.
+func (l *load) failed(failure string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failures[failure]
+}
