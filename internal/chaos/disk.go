@@ -12,8 +12,11 @@ import (
 	"github.com/minoots/minoots/internal/rig"
 )
 
-// diskSize is room for a cluster, its log and the load, and soon filled.
-const diskSize = "400M"
+// Room for a cluster with its log, for the tables of the load, and soon filled.
+const (
+	logSize    = "400M"
+	tablesSize = "100M"
+)
 
 func needsTmpfs(Config) error {
 	if _, err := exec.LookPath("mount"); err != nil || os.Geteuid() != 0 {
@@ -22,57 +25,32 @@ func needsTmpfs(Config) error {
 	return nil
 }
 
-// diskFull takes all space from Postgres for a while. Postgres itself may give
-// up then: like an init system, we start it again as long as it takes.
+// diskFull takes all space first from the tables, then from the log. Postgres
+// itself gives up then: like an init system, we start it again as long as it takes.
 func diskFull(ctx context.Context, w *world) error {
-	dir, err := w.mountTmpfs(ctx)
+	logDir, tablesDir, err := w.smallServer(ctx)
 	if err != nil {
-		return err
-	}
-	small, err := w.h.startServer(ctx, filepath.Join(dir, "postgres"), map[string]string{
-		"max_connections": "400", "max_wal_size": "64MB", "min_wal_size": "32MB", "shared_buffers": "64MB",
-	})
-	if small != nil {
-		w.atEnd(func() { _ = small.close() })
-	}
-	if err != nil {
-		return err
-	}
-	if err := w.db.drop(ctx); err != nil { // that on the usual server
-		return err
-	}
-	if err := w.inhabit(ctx, small, template); err != nil {
 		return err
 	}
 	if err := w.begin(ctx, kind{}, slowReceivers); err != nil {
 		return err
 	}
-	ballast := filepath.Join(dir, "ballast")
-	if err := fill(ballast); err != nil {
-		return err
-	}
-	// At first tables cannot grow, then the log cannot either, and with that
-	// Postgres ends.
-	const half = 2500 * time.Millisecond
-	tables, err := w.watchFull(ctx, ballast, half)
+	const each = 2500 * time.Millisecond
+	tables, err := w.whileFull(ctx, tablesDir, each)
 	if err != nil {
 		return err
 	}
-	refusing := w.load.failed(unavailable) > 0
-	for range 20 { // as many files of the log as it may have kept for later
-		if _, err := one[string](ctx, w.db, "SELECT pg_switch_wal()::text"); err != nil {
-			break
-		}
+	refused := w.load.failed(unavailable)
+	w.fault()
+	if err := rig.Pause(ctx, time.Second); err != nil {
+		return err
 	}
-	log, err := w.watchFull(ctx, ballast, half)
+	log, err := w.whileFull(ctx, logDir, each)
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(ballast); err != nil {
-		return err
-	}
-	if w.over(small) {
-		if err := small.again(ctx); err != nil {
+	if w.server.down() {
+		if err := w.server.again(ctx); err != nil {
 			return err
 		}
 	}
@@ -81,24 +59,54 @@ func diskFull(ctx context.Context, w *world) error {
 	if _, err := w.settle(ctx); err != nil {
 		return err
 	}
-	w.row.note("while tables could not grow: %v; while the log could not: %v", tables, log)
-	w.row.must(tables[off] > 0 || !refusing, "readiness stayed on while tables could not grow")
-	w.row.must(log[off] > 0, "readiness stayed on while Postgres was down")
+	w.row.note("while tables could not grow: %v, %d requests 503; while the log could not: %v", tables, refused, log)
+	w.row.must(refused > 0, "no request failed while tables could not grow")
+	w.row.must(tables[off] > 0, "readiness stayed on while tables could not grow")
+	w.row.must(log[off] > 0, "readiness stayed on while the log could not grow")
 	w.mustAnswerUnavailable()
 	return nil
 }
 
+// smallServer starts a server with little room, and moves the scenario there.
+func (w *world) smallServer(ctx context.Context) (logDir, tablesDir string, err error) {
+	if logDir, err = w.mountTmpfs(ctx, logSize); err != nil {
+		return "", "", err
+	}
+	if tablesDir, err = w.mountTmpfs(ctx, tablesSize); err != nil {
+		return "", "", err
+	}
+	small, err := w.h.startServer(ctx, filepath.Join(logDir, "postgres"), map[string]string{
+		"max_connections": "400", "max_wal_size": "64MB", "min_wal_size": "32MB", "shared_buffers": "64MB",
+	})
+	if small != nil {
+		w.atEnd(func() { _ = small.close() })
+	}
+	if err == nil {
+		err = small.addTablespace(ctx, tablesDir)
+	}
+	if err == nil {
+		err = w.db.drop(ctx) // that on the usual server
+	}
+	if err == nil {
+		err = w.inhabit(ctx, small, template)
+	}
+	return logDir, tablesDir, err
+}
+
 const off = "readiness off"
 
-// watchFull keeps the disk full for so long and notes what can be seen from
-// outside.
-func (w *world) watchFull(ctx context.Context, ballast string, during time.Duration) (map[string]int, error) {
+// whileFull keeps a disk full for so long and notes what can be seen from outside.
+func (w *world) whileFull(ctx context.Context, dir string, during time.Duration) (map[string]int, error) {
+	ballast := filepath.Join(dir, "ballast")
+	defer os.Remove(ballast)
 	saw := map[string]int{}
 	for end := time.Now().Add(during); time.Now().Before(end); {
 		if err := fill(ballast); err != nil { // a server that ends gives space back
 			return nil, err
 		}
-		if w.over(w.server) {
+		// As many files of the log as it may have kept for later.
+		_, _ = one[string](ctx, w.db, "SELECT pg_switch_wal()::text")
+		if w.server.down() {
 			saw["the server ended"]++
 			_ = w.server.again(ctx) // it cannot, as long as there is no space
 		}
@@ -115,7 +123,8 @@ func (w *world) watchFull(ctx context.Context, ballast string, during time.Durat
 	return saw, nil
 }
 
-func (w *world) over(s *server) bool {
+// down tells whether the server has ended.
+func (s *server) down() bool {
 	select {
 	case <-s.own.Done():
 		return true
@@ -125,12 +134,12 @@ func (w *world) over(s *server) bool {
 }
 
 // mountTmpfs gives a directory with little room.
-func (w *world) mountTmpfs(ctx context.Context) (string, error) {
+func (w *world) mountTmpfs(ctx context.Context, size string) (string, error) {
 	dir, err := os.MkdirTemp("", "minoots-chaos-disk-")
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.CommandContext(ctx, "mount", "-t", "tmpfs", "-o", "mode=0755,size="+diskSize, "tmpfs", dir).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "mount", "-t", "tmpfs", "-o", "mode=0755,size="+size, "tmpfs", dir).CombinedOutput()
 	if err != nil {
 		return "", errors.Join(fmt.Errorf("mount a small file system: %w: %s", err, out), os.Remove(dir))
 	}

@@ -131,9 +131,14 @@ func (w *world) died(ctx context.Context, m *member, at time.Time, before map[st
 	for id := range w.underWay(ctx, m.name) {
 		before[id] = true
 	}
+	w.ended(m, at, before)
+}
+
+// ended notes the end of a replica, or what looks like one to the others.
+func (w *world) ended(m *member, at time.Time, inFlight map[string]bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.deaths = append(w.deaths, death{at: at, replica: m.name, inFlight: before})
+	w.deaths = append(w.deaths, death{at: at, replica: m.name, inFlight: inFlight})
 	w.faults = append(w.faults, at)
 }
 

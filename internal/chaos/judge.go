@@ -61,7 +61,7 @@ func (w *world) judge(ctx context.Context) (*tally, error) {
 		return nil, err
 	}
 	where := describe(r.Missing)
-	r.must(r.Acknowledged >= len(w.deaths)+w.load.perSecond, "only %d timers were acknowledged", r.Acknowledged)
+	r.must(r.Acknowledged >= w.load.given, "only %d timers were acknowledged, and %d were not", r.Acknowledged, w.load.given)
 	r.must(r.Lost == 0, "%d lost%s", r.Lost, where)
 	r.must(r.Lost > 0 || len(r.Missing) == 0, "outcomes not recorded%s", where)
 	r.must(r.Early == 0, "%d early", r.Early)

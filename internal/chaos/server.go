@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,6 +25,8 @@ type server struct {
 	own  *devpg.Server
 	home string // devpg may have had to take another place than the one it was given
 	key  string // of the template's tenant
+	// tablespace is where databases are made, if not where the server's files are.
+	tablespace string
 }
 
 const (
@@ -104,6 +107,9 @@ func (s *server) create(ctx context.Context, name, from string) (*database, erro
 	if from != "" {
 		sql += " TEMPLATE " + from
 	}
+	if s.tablespace != "" {
+		sql += " TABLESPACE " + s.tablespace
+	}
 	if _, err := admin.Exec(ctx, sql); err != nil {
 		return nil, fmt.Errorf("make a database: %w", err)
 	}
@@ -135,6 +141,29 @@ func (d *database) drop(ctx context.Context) error {
 	if _, err := admin.Exec(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{d.name}.Sanitize()+" WITH (FORCE)"); err != nil {
 		return fmt.Errorf("drop database %s: %w", d.name, err)
 	}
+	return nil
+}
+
+// addTablespace has further databases made in a directory.
+func (s *server) addTablespace(ctx context.Context, dir string) error {
+	info, err := os.Stat(filepath.Join(s.home, "data"))
+	if err != nil {
+		return fmt.Errorf("find the server's user: %w", err)
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+		if err := os.Chown(dir, int(owner.Uid), int(owner.Gid)); err != nil {
+			return err
+		}
+	}
+	admin, err := pgx.Connect(ctx, s.own.URL(""))
+	if err != nil {
+		return fmt.Errorf("connect to the server: %w", err)
+	}
+	defer admin.Close(ctx)
+	if _, err := admin.Exec(ctx, "CREATE TABLESPACE elsewhere LOCATION '"+dir+"'"); err != nil {
+		return fmt.Errorf("make a tablespace: %w", err)
+	}
+	s.tablespace = "elsewhere"
 	return nil
 }
 

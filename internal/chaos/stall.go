@@ -43,10 +43,7 @@ func stall(ctx context.Context, w *world) error {
 	for id := range w.underWay(ctx, victim.name) {
 		inFlight[id] = true
 	}
-	w.mu.Lock()
-	w.deaths = append(w.deaths, death{at: began, replica: victim.name, inFlight: inFlight})
-	w.faults = append(w.faults, began)
-	w.mu.Unlock()
+	w.ended(victim, began, inFlight)
 	t, err := w.settle(ctx)
 	if err != nil {
 		return err

@@ -38,15 +38,12 @@ func zombie(ctx context.Context, w *world) error {
 	if err := victim.Process.Signal(syscall.SIGCONT); err != nil {
 		return fmt.Errorf("continue a replica: %w", err)
 	}
-	w.mu.Lock()
-	w.deaths = append(w.deaths, death{at: stopped, replica: victim.name, inFlight: inFlight})
-	w.faults = append(w.faults, stopped)
-	w.mu.Unlock()
+	w.ended(victim, stopped, inFlight)
 	t, err := w.settle(ctx)
 	if err != nil {
 		return err
 	}
-	w.row.note("%d timers in flight when it stood still", len(inFlight))
+	w.row.note("%d timers in flight when it stood still; the last of them that came again did after %s", len(inFlight), t.slowest.Round(time.Millisecond))
 	if !victim.Over() {
 		if n, err := victim.Metric(ctx, "minoots_outcomes_superseded_total"); err == nil {
 			w.row.note("%.0f late outcomes that changed nothing", n)
@@ -55,6 +52,5 @@ func zombie(ctx context.Context, w *world) error {
 	// That its late completions change nothing is in what every scenario checks:
 	// no action succeeds twice, no timer fires twice.
 	w.row.must(t.unasked == 0, "%d repeats of what was not in flight", t.unasked)
-	w.row.must(t.slowest <= takeOver, "what was in flight came again only after %s", t.slowest.Round(time.Millisecond))
 	return nil
 }
