@@ -98,7 +98,7 @@ const off = "readiness off"
 // whileFull keeps a disk full for so long and notes what can be seen from outside.
 func (w *world) whileFull(ctx context.Context, dir string, during time.Duration) (map[string]int, error) {
 	ballast := filepath.Join(dir, "ballast")
-	defer os.Remove(ballast)
+	defer func() { _ = os.Remove(ballast) }()
 	saw := map[string]int{}
 	for end := time.Now().Add(during); time.Now().Before(end); {
 		if err := fill(ballast); err != nil { // a server that ends gives space back

@@ -67,7 +67,7 @@ func (t timer) deliveries() []string {
 }
 
 // startLoad begins to create. Timers are due from a lead after now on.
-func (w *world) startLoad(ctx context.Context, window time.Duration, slow slowness) *load {
+func (w *world) startLoad(ctx context.Context, window time.Duration, slow slowness) {
 	l := &load{
 		world: w, perSecond: w.h.cfg.Rate, lead: leadFull, slow: slow, done: make(chan struct{}), failures: map[string]int{},
 	}
@@ -79,7 +79,6 @@ func (w *world) startLoad(ctx context.Context, window time.Duration, slow slowne
 	ctx, w.stopLoad = context.WithCancel(ctx)
 	w.load = l
 	go l.run(ctx, int(float64(l.perSecond)*window.Seconds()))
-	return l
 }
 
 func (l *load) run(ctx context.Context, timers int) {
