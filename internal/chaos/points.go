@@ -2,10 +2,10 @@ package chaos
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/minoots/minoots/internal/fault"
@@ -59,7 +59,7 @@ func (w *world) killAt(ctx context.Context, point string, until time.Time) (died
 	for range replicas {
 		env := fmt.Sprintf("MINOOTS_FAULT=%s:%d", point, 1+w.rng.IntN(20))
 		m, err := w.start(ctx, 1, kind{executable: w.h.cfg.Faults, env: []string{env}})
-		if errors.Is(ctx.Err(), context.Canceled) {
+		if ctx.Err() != nil {
 			return died, context.Cause(ctx)
 		}
 		if err != nil { // it may have died before it said that it is ready
@@ -68,12 +68,7 @@ func (w *world) killAt(ctx context.Context, point string, until time.Time) (died
 		}
 		armed = append(armed, m...)
 	}
-	for _, m := range before { // orderly, and only now: somebody must be there
-		w.remove(m)
-	}
-	if err := rig.StopReplicas(unwrap(before)); err != nil {
-		return died, err
-	}
+	w.retire(ctx, before) // only now: somebody must be there
 	for time.Now().Before(until) {
 		for i, m := range armed {
 			if m == nil || !m.Over() {
@@ -93,10 +88,17 @@ func (w *world) killAt(ctx context.Context, point string, until time.Time) (died
 	return died, nil
 }
 
-func unwrap(members []*member) []*rig.Replica {
-	var all []*rig.Replica
+// retire ends replicas in order. One that is still armed may come to its point
+// meanwhile, or have come there just now.
+func (w *world) retire(ctx context.Context, members []*member) {
 	for _, m := range members {
-		all = append(all, m.Replica)
+		_ = m.Process.Signal(syscall.SIGTERM) // it may be gone
 	}
-	return all
+	for _, m := range members {
+		<-m.Done
+		if m.Err() != nil {
+			w.died(ctx, m, time.Now(), map[string]bool{})
+		}
+		w.remove(m)
+	}
 }
