@@ -48,7 +48,8 @@ func (w *world) mustBearDeaths(t *tally) {
 	for _, d := range w.deaths {
 		inFlight += len(d.inFlight)
 	}
-	w.row.note("%d deaths with %d timers in flight", len(w.deaths), inFlight)
+	w.row.note("%d deaths with %d timers in flight, which came again after %s at most; what was merely due came at most %s late",
+		len(w.deaths), inFlight, t.slowest.Round(time.Millisecond), t.worst.Round(time.Millisecond))
 	w.row.must(len(w.deaths) > 0, "no replica died")
 	w.row.must(t.worst <= onTime, "what was merely due came %s late", t.worst.Round(time.Millisecond))
 	w.row.must(t.unasked == 0, "%d repeats of what was not in flight", t.unasked)
