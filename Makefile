@@ -31,7 +31,7 @@ bench: build ## Throughput and lateness beside the limits of this machine; about
 	bin/minoots bench --json bench.json $(BENCH)
 
 .PHONY: chaos
-chaos: build ## Break replicas, Postgres, network and clocks under load, and judge what holds; about 13 minutes (CHAOS="--only kill" for one)
+chaos: build ## Break replicas, Postgres, network and clocks under load, and judge what holds; about 10 minutes (CHAOS="--only kill" for one)
 	CGO_ENABLED=0 $(GO) build -trimpath -tags faults -o bin/minoots-faults ./cmd/minoots
 	$(GO) run ./internal/fault/skew bin/skew
 	CGO_ENABLED=0 $(GO) build -trimpath -overlay bin/skew/overlay.json -o bin/minoots-skewed ./cmd/minoots

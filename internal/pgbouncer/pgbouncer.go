@@ -102,7 +102,7 @@ func start(ctx context.Context, program, target string, conns int) (addr string,
 }
 
 // launch starts it, to end when stdin is closed.
-func launch(program, dir, text string) (stdin io.Closer, log io.Reader, err error) {
+func launch(program, dir, text string) (stdin io.Closer, log io.ReadCloser, err error) {
 	file := filepath.Join(dir, "pgbouncer.ini")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, nil, err
@@ -178,10 +178,11 @@ func asOrdinaryUser(cmd *exec.Cmd, files ...string) error {
 
 // watch reads its log: up tells that it listens, or why it does not;
 // ended, that nobody writes to the log any more.
-func watch(log io.Reader) (up <-chan error, ended <-chan struct{}) {
+func watch(log io.ReadCloser) (up <-chan error, ended <-chan struct{}) {
 	told, done := make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(done)
+		defer log.Close()
 		var text strings.Builder
 		isUp := false
 		lines := bufio.NewScanner(log)
