@@ -61,7 +61,7 @@ type size struct{ full, short time.Duration }
 // scenarios is all there is.
 var scenarios = []scenario{
 	{"kill", "kill -9 of a random replica every 3 s", true, size{30 * time.Second, 7 * time.Second}, nil, killRandom},
-	{"points", "kill -9 between the steps of fire and record", false, size{36 * time.Second, 24 * time.Second}, needsFaults, killAtPoints},
+	{"points", "kill -9 between the steps of fire and record", false, size{42 * time.Second, 28 * time.Second}, needsFaults, killAtPoints},
 	{"zombie", "SIGSTOP of a replica for 30 s, then SIGCONT", false, size{45 * time.Second, 12 * time.Second}, nil, zombie},
 	{"rolling", "SIGTERM, rolling restart of all replicas", true, size{20 * time.Second, 7 * time.Second}, nil, rolling},
 	{"postgres", "immediate shutdown of Postgres, away 2 s", true, size{20 * time.Second, 6 * time.Second}, nil, postgresAway},

@@ -57,7 +57,7 @@ func (w *world) killAt(ctx context.Context, point string, until time.Time) (died
 	before := w.live()
 	var armed []*member
 	for range replicas {
-		env := fmt.Sprintf("MINOOTS_FAULT=%s:%d", point, 1+w.rng.IntN(20))
+		env := fmt.Sprintf("MINOOTS_FAULT=%s:%d", point, 1+w.rng.IntN(5)) // some points only bundles come to
 		m, err := w.start(ctx, 1, kind{executable: w.h.cfg.Faults, env: []string{env}})
 		if ctx.Err() != nil {
 			return died, context.Cause(ctx)
