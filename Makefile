@@ -8,7 +8,7 @@ PG    := $(GO) run ./internal/devpg/run --
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## bin/minoots, one static binary
@@ -30,6 +30,18 @@ test: ## All tests with the race detector, on a Postgres that it starts itself
 bench: build ## Throughput and lateness beside the limits of this machine; about 10 minutes (BENCH="--short" for two)
 	bin/minoots bench --json bench.json $(BENCH)
 
+.PHONY: chaos
+chaos: build ## Break replicas, Postgres, network and clocks under load, and judge what holds; about 10 minutes (CHAOS="--only kill" for one)
+	CGO_ENABLED=0 $(GO) build -trimpath -tags faults -o bin/minoots-faults ./cmd/minoots
+	$(GO) run ./internal/fault/skew bin/skew
+	CGO_ENABLED=0 $(GO) build -trimpath -overlay bin/skew/overlay.json -o bin/minoots-skewed ./cmd/minoots
+	./.ci/old bin/minoots-old
+	bin/minoots chaos --json chaos.json $(CHAOS)
+
+.PHONY: chaos-short
+chaos-short: build ## The part of chaos that fits into CI: under a minute
+	bin/minoots chaos --short
+
 .PHONY: lint
 lint: ## gofmt, go vet, golangci-lint
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
@@ -46,5 +58,5 @@ verify: generate ## Fail if generated files or go.mod are not up to date, or a g
 	./.ci/clients
 
 .PHONY: ci
-ci: lint verify test demo ## What CI runs
+ci: lint verify test demo chaos-short ## What CI runs
 	@echo "ci: all green"

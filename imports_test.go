@@ -38,6 +38,12 @@ var layers = []struct {
 		"the API writes what is asked for: it does not fire or execute, so that it scales and fails apart from them"},
 	{"client", []string{""},
 		"what users import to call the service must not drag the service in"},
+	{"internal/fault", nil,
+		"it marks places in every layer, so it may know none"},
+	{"internal/rig", []string{"", "db"},
+		"harnesses start the service as users do, as a process: a layer imported would be another service than the one under test"},
+	{"internal/chaos", []string{"", "db", pgx},
+		"it judges from outside, by the API, the webhooks and the tables: what it took from a layer it could not judge"},
 }
 
 const (

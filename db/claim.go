@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/internal/fault"
 )
 
 //go:embed query/timer_claim.sql
@@ -81,16 +82,19 @@ func (d *DB) TimerClaim(ctx context.Context, req ClaimRequest, plan func(context
 		return nil, translate(err)
 	}
 	d.clock.Observe(sent, time.Now(), clock)
+	fault.Point("fire.claimed")
 	jobs, err := plan(ctx, tx, fired)
 	if err != nil {
 		rollback(ctx, tx)
 		return fired, translate(err)
 	}
 	jobs.begun(xid)
+	fault.Point("fire.planned")
 	// So do the jobs and the commit.
 	if err = translate(jobs.commit(ctx, tx)); err != nil {
 		rollback(ctx, tx)
 	}
+	fault.Point("fire.committed")
 	jobs.done(err)
 	return fired, err
 }

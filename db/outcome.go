@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/internal/fault"
 )
 
 //go:embed query/outcome_record.sql
@@ -45,13 +46,16 @@ func (d *DB) OutcomeRecord(
 		var next []minoots.Delivery
 		var err error
 		live, next, err = recordOutcomes(ctx, tx, replica, group)
+		fault.Point("record.stated")
 		if err != nil || len(next) == 0 {
 			return err
 		}
 		if jobs, err = plan(ctx, tx, next); err != nil {
 			return err
 		}
-		return jobs.insert(ctx, tx)
+		err = jobs.insert(ctx, tx)
+		fault.Point("record.enqueued")
+		return err
 	})
 	jobs.done(err)
 	return live, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/fault"
 )
 
 const (
@@ -217,7 +218,10 @@ func (r *recorder) persist(ctx context.Context, group []*pending, plan planFunc)
 func (r *recorder) try(ctx context.Context, records []db.OutcomeRecord, plan planFunc) ([]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	return r.db.OutcomeRecord(ctx, r.replica, records, plan)
+	fault.Point("record.gathered")
+	live, err := r.db.OutcomeRecord(ctx, r.replica, records, plan)
+	fault.Point("record.committed")
+	return live, err
 }
 
 // bare is an outcome without the texts that came from outside.

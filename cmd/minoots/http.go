@@ -54,7 +54,7 @@ func (p *httpPart) drain(ctx context.Context) error {
 	err := p.server.Shutdown(ctx)
 	p.cut()
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("stop the %s server: requests still under way were cut: %w", p.name, p.server.Close())
+		return errors.Join(fmt.Errorf("stop the %s server: requests still under way were cut", p.name), p.server.Close())
 	}
 	return err
 }

@@ -24,7 +24,7 @@ func claimBacklog(ctx context.Context, l *lab) error {
 		return err
 	}
 	defer l.profile(ctx, "P3", fleet, 5*time.Second)()
-	perSecond, err := watchCount(ctx, l.size.backlog, func() (float64, error) { return fleet[0].metric(ctx, firedMetric) })
+	perSecond, err := watchCount(ctx, l.size.backlog, func() (float64, error) { return fleet[0].Metric(ctx, firedMetric) })
 	if err != nil {
 		return err
 	}

@@ -3,11 +3,12 @@ package bench
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/minoots/minoots/internal/rig"
 )
 
 // database is one step's.
@@ -37,7 +38,7 @@ func (s *server) create(ctx context.Context, name, template string) (*database, 
 		return nil, fmt.Errorf("make a database: %w", err)
 	}
 	var err error
-	if d.url, err = withDatabase(s.url, d.name); err == nil {
+	if d.url, err = rig.WithDatabase(s.url, d.name); err == nil {
 		d.pool, err = open(ctx, d.url, 4)
 	}
 	if err != nil {
@@ -56,16 +57,6 @@ func (d *database) drop(ctx context.Context) error {
 	}
 	d.server.databases = slices.DeleteFunc(d.server.databases, func(o *database) bool { return o == d })
 	return nil
-}
-
-// withDatabase is the same server's URL for another database.
-func withDatabase(server, name string) (string, error) {
-	u, err := url.Parse(server)
-	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		return "", fmt.Errorf("the database URL must look like postgres://user:password@host:5432/database")
-	}
-	u.Path = "/" + name
-	return u.String(), nil
 }
 
 // open opens a pool whose statements pg_stat_statements does not count, if we

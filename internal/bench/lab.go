@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
+
+	"github.com/minoots/minoots/internal/rig"
 )
 
 // lab is what the steps work with.
@@ -49,7 +50,7 @@ func (l *lab) open(ctx context.Context) error {
 	if l.cfg.URL != "" {
 		return nil
 	}
-	if l.dir, err = makeDir(cmp.Or(l.cfg.Dir, ".minoots")); err != nil {
+	if l.dir, err = rig.MakeDir(cmp.Or(l.cfg.Dir, ".minoots"), "bench-"); err != nil {
 		return fmt.Errorf("make the bench's directory: %w", err)
 	}
 	l.say("a server and a migrated template in %s", l.dir)
@@ -90,7 +91,7 @@ func (l *lab) close() error {
 	}
 	if l.cfg.Keep {
 		l.say("kept: %s (the replicas' logs are there too)", l.dir)
-		return errors.Join(err, os.Remove(filepath.Join(l.dir, pidFile)))
+		return errors.Join(err, rig.KeepDir(l.dir))
 	}
 	return errors.Join(err, os.RemoveAll(l.dir))
 }
@@ -100,32 +101,8 @@ func (l *lab) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(l.cfg.Progress, format+"\n", args...)
 }
 
-// pause waits, unless ctx is done first.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
-}
-
-// until calls ask every so often until it says that it is so.
-func until(ctx context.Context, every, within time.Duration, what string, ask func() (bool, error)) error {
-	deadline := time.Now().Add(within)
-	for {
-		so, err := ask()
-		if err != nil {
-			return fmt.Errorf("wait until %s: %w", what, err)
-		}
-		if so {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("wait until %s: not so after %s", what, within)
-		}
-		if err := pause(ctx, every); err != nil {
-			return err
-		}
-	}
-}
+// As all steps know them.
+var (
+	pause = rig.Pause
+	until = rig.Until
+)

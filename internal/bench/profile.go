@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/minoots/minoots/internal/rig"
 )
 
 // profile takes CPU profiles of replicas in the background, if that was asked
@@ -20,7 +22,7 @@ func (l *lab) profile(ctx context.Context, name string, fleet []*replica, during
 		for i, r := range fleet {
 			file := filepath.Join(l.cfg.ProfileDir, fmt.Sprintf("%s-%d.pprof", name, i))
 			wg.Go(func() {
-				if err := r.saveProfile(ctx, file, during); err != nil {
+				if err := saveProfile(ctx, r, file, during); err != nil {
 					l.say("      no profile of %s: %v", name, err)
 				}
 			})
@@ -29,13 +31,13 @@ func (l *lab) profile(ctx context.Context, name string, fleet []*replica, during
 	return wg.Wait
 }
 
-func (r *replica) saveProfile(ctx context.Context, file string, during time.Duration) error {
-	url := fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", r.ops, max(1, int(during.Seconds())))
+func saveProfile(ctx context.Context, r *replica, file string, during time.Duration) error {
+	url := fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", r.Ops, max(1, int(during.Seconds())))
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	res, err := operator.Do(req)
+	res, err := rig.Operator.Do(req)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/minoots/minoots/internal/rig"
 )
 
 // deliver sends a webhook as a replica does.
@@ -15,7 +17,7 @@ func deliver(t *testing.T, url, id string, due time.Time) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+strconv.FormatInt(due.UnixMicro(), 10), nil)
 	require.NoError(t, err)
 	req.Header.Set("webhook-id", id)
-	res, err := operator.Do(req)
+	res, err := rig.Operator.Do(req)
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, http.StatusNoContent, res.StatusCode)

@@ -82,7 +82,7 @@ func lookAt(ctx context.Context, d *database, fleet []*replica) (moment, error) 
 		return m, err
 	}
 	for _, r := range fleet {
-		if u, err := usageOf(r.pid); err == nil {
+		if u, err := usageOf(r.PID); err == nil {
 			m.usage = append(m.usage, u)
 		}
 	}

@@ -12,9 +12,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
 	"github.com/minoots/minoots/internal/devpg"
+	"github.com/minoots/minoots/internal/rig"
 )
 
 // server is the Postgres of a run: one of its own, or one that it was given.
@@ -121,28 +121,14 @@ func (s *server) makeTemplate(ctx context.Context, l *lab) error {
 		l.report.note("without pg_stat_statements: P8, P9 and the statements of P7 and P10 are not measured")
 	}
 	for i, id := range []string{"quiet", "noisy"} {
-		if s.tenants[i], err = makeTenant(ctx, template.url, id); err != nil {
+		key, err := rig.MakeTenant(ctx, template.url, id)
+		if err != nil {
 			return fmt.Errorf("make tenant %s: %w", id, err)
 		}
+		s.tenants[i] = tenant{id, key}
 	}
 	template.pool.Close() // a template with connections cannot be copied
 	return nil
-}
-
-func makeTenant(ctx context.Context, url, id string) (tenant, error) {
-	d, err := db.Connect(ctx, db.Config{URL: url, Name: "bench", MaxConns: 1})
-	if err != nil {
-		return tenant{}, err
-	}
-	defer d.Close()
-	if _, err := d.TenantCreate(ctx, id, ""); err != nil {
-		return tenant{}, err
-	}
-	secret, prefix, hash := minoots.NewCredential()
-	_, err = d.KeyCreate(ctx, minoots.Key{
-		ID: minoots.NewID(), TenantID: id, Name: "bench", Prefix: prefix, Roles: []minoots.Role{minoots.RoleTenantAdmin},
-	}, hash)
-	return tenant{id, secret}, err
 }
 
 // close drops the databases and stops a server of our own.

@@ -47,7 +47,7 @@ func (l *lab) service(ctx context.Context, d *database, n int) (*target, error) 
 		return nil, err
 	}
 	who := l.server.tenants[0]
-	return &target{caller: newCaller(fleet[0].api, who.key, clients), fleet: fleet, database: d, tenant: who}, nil
+	return &target{caller: newCaller(fleet[0].API, who.key, clients), fleet: fleet, database: d, tenant: who}, nil
 }
 
 // freshService starts replicas on a database of their own, or gives the

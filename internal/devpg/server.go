@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -189,4 +190,17 @@ func (s *Server) Kill() error {
 		return nil
 	}
 	return s.process.kill()
+}
+
+// Quit ends the server as `pg_ctl stop -m immediate` does, which is a crash with
+// all its processes gone when it returns. It does nothing to a server that
+// somebody else started.
+func (s *Server) Quit() error {
+	if s.process == nil {
+		return nil
+	}
+	if !s.process.signal(syscall.SIGQUIT, 10*time.Second) {
+		return errors.New("quit PostgreSQL: it does not end")
+	}
+	return nil
 }

@@ -35,6 +35,11 @@ func TestStartKeepsDataAndPort(t *testing.T) {
 	require.NoError(t, second.Wait(), "an end that was asked for is no error")
 	third := start(t, dir)
 	assert.Equal(t, "kept", ask(t, third.URL(""), "SELECT convert_from(lo_get(4711), 'UTF8')"), "after a crash")
+
+	require.NoError(t, third.Quit())
+	require.NoError(t, third.Wait(), "an end that was asked for is no error")
+	fourth := start(t, dir)
+	assert.Equal(t, "kept", ask(t, fourth.URL(""), "SELECT convert_from(lo_get(4711), 'UTF8')"), "after an immediate shutdown")
 }
 
 func TestStartAttachesToALiveServer(t *testing.T) {

@@ -1,15 +1,15 @@
-// Package faultproxy stands between a test's client and its Postgres, and makes
-// the faults that a network makes.
+// Package faultproxy stands between a client and its Postgres, and makes the
+// faults that a network makes: for tests and for internal/chaos.
 package faultproxy
 
 import (
+	"fmt"
 	"net"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"testing"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -42,25 +42,42 @@ type Proxy struct {
 	closed  bool
 }
 
+// test is what New needs of a testing.TB: importing that package would bring it
+// into the program.
+type test interface {
+	Helper()
+	Fatalf(format string, args ...any)
+	Cleanup(func())
+}
+
 // New gives a proxy to the server of a Postgres URL, which ends with the test.
-func New(t testing.TB, serverURL string) *Proxy {
+func New(t test, serverURL string) *Proxy {
 	t.Helper()
-	config, err := pgx.ParseConfig(serverURL)
+	p, err := Start(serverURL)
 	if err != nil {
 		t.Fatalf("faultproxy: %v", err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// Start gives a proxy to the server of a Postgres URL.
+func Start(serverURL string) (*Proxy, error) {
+	config, err := pgx.ParseConfig(serverURL)
+	if err != nil {
+		return nil, fmt.Errorf("start a proxy: %w", err)
 	}
 	p := &Proxy{changed: make(chan struct{}), conns: map[net.Conn]struct{}{}}
 	p.network, p.target = address(config)
 	if p.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		t.Fatalf("faultproxy: %v", err)
+		return nil, fmt.Errorf("start a proxy: %w", err)
 	}
 	p.dsn = (&url.URL{
 		Scheme: "postgres", User: url.UserPassword(config.User, config.Password),
 		Host: p.listener.Addr().String(), Path: "/" + config.Database, RawQuery: "sslmode=disable",
 	}).String()
 	p.running.Go(p.accept)
-	t.Cleanup(p.close)
-	return p
+	return p, nil
 }
 
 func address(config *pgx.ConnConfig) (network, address string) {
@@ -98,7 +115,8 @@ func (p *Proxy) Down() {
 	p.Cut()
 }
 
-func (p *Proxy) close() {
+// Close ends the proxy and all its connections.
+func (p *Proxy) Close() {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()

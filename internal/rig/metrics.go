@@ -1,4 +1,4 @@
-package bench
+package rig
 
 import (
 	"bufio"
@@ -10,17 +10,17 @@ import (
 	"strings"
 )
 
-// operator asks replicas for their state. It keeps no connections: there are few
+// Operator asks replicas for their state. It keeps no connections: there are few
 // requests, and each replica lives for seconds.
-var operator = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+var Operator = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
-// metric reads a metric of a replica's, summed over its labels.
-func (r *replica) metric(ctx context.Context, name string) (float64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.ops+"/metrics", nil)
+// Metric reads a metric of a replica's, summed over its labels.
+func (r *Replica) Metric(ctx context.Context, name string) (float64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.Ops+"/metrics", nil)
 	if err != nil {
 		return 0, err
 	}
-	res, err := operator.Do(req)
+	res, err := Operator.Do(req)
 	if err != nil {
 		return 0, fmt.Errorf("read a replica's metrics: %w", err)
 	}

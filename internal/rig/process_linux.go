@@ -1,6 +1,6 @@
-package bench
+package rig
 
 import "syscall"
 
-// dieWithParent has the system end a replica when the bench is killed.
+// dieWithParent has the system end a replica when its harness is killed.
 func dieWithParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGTERM }

@@ -1,4 +1,4 @@
-package bench
+package rig
 
 import (
 	"os"
@@ -23,7 +23,7 @@ func TestMakeDirSweepsAfterTheDead(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(parent, name, pidFile), []byte(pid), 0o644))
 		}
 	}
-	dir, err := makeDir(parent)
+	dir, err := MakeDir(parent, "bench-")
 	require.NoError(t, err)
 	require.DirExists(t, dir)
 	require.NoDirExists(t, filepath.Join(parent, "bench-dead"))

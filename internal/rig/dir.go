@@ -1,4 +1,4 @@
-package bench
+package rig
 
 import (
 	"os"
@@ -8,16 +8,13 @@ import (
 	"syscall"
 )
 
-const (
-	dirPrefix = "bench-"
-	// pidFile names the process that a directory belongs to. One that was kept
-	// has none.
-	pidFile = "pid"
-)
+// pidFile names the process that a directory belongs to. One that was kept has
+// none.
+const pidFile = "pid"
 
-// makeDir makes the directory of a run, and removes those of runs that were
-// killed: each may hold gigabytes.
-func makeDir(parent string) (string, error) {
+// MakeDir makes the directory of a run, and removes those of runs with the same
+// prefix that were killed: each may hold gigabytes.
+func MakeDir(parent, prefix string) (string, error) {
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return "", err
 	}
@@ -25,8 +22,8 @@ func makeDir(parent string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sweep(parent)
-	dir, err := os.MkdirTemp(parent, dirPrefix)
+	sweep(parent, prefix)
+	dir, err := os.MkdirTemp(parent, prefix)
 	if err != nil {
 		return "", err
 	}
@@ -37,9 +34,12 @@ func makeDir(parent string) (string, error) {
 	return dir, os.Chmod(dir, 0o711)
 }
 
+// KeepDir leaves the directory to whoever wants to look at it.
+func KeepDir(dir string) error { return os.Remove(filepath.Join(dir, pidFile)) }
+
 // sweep is a courtesy: what it may not remove, it leaves.
-func sweep(parent string) {
-	files, _ := filepath.Glob(filepath.Join(parent, dirPrefix+"*", pidFile))
+func sweep(parent, prefix string) {
+	files, _ := filepath.Glob(filepath.Join(parent, prefix+"*", pidFile))
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		pid, bad := strconv.Atoi(strings.TrimSpace(string(text)))

@@ -1,0 +1,6 @@
+//go:build !faults
+
+package fault
+
+// Point is a place to crash at.
+func Point(string) {}
