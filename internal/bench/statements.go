@@ -91,8 +91,11 @@ var statementNames = []struct {
 	{timerNext, []string{"clock_timestamp()", "minoots.timer_states", "LIMIT"}},
 	{"timer_upcoming", []string{"SELECT due_at FROM minoots.timer_states WHERE due_at >"}},
 	{"timer_backlog", []string{"count(*)", "minoots.timer_states"}},
-	{dueNotify, []string{"SELECT pg_notify($2, $1)"}}, // constants are parameters here
+	{dueNotify, []string{"pg_notify(", "AS payload"}},
 	{"job_notify", []string{"pg_notify(", "unnest("}},
+	{"job_insert", []string{"INSERT INTO river.river_job (state, attempt, max_attempts"}},
+	{"lane_page", []string{"WITH RECURSIVE filled", "river_job"}},
+	{"replica_lost", []string{"minoots.replicas", "pg_try_advisory_xact_lock"}},
 	{"seat_take", []string{"pg_try_advisory_lock"}},
 	{"key_find", []string{"minoots.api_keys", "hash"}},
 	{"river fetch", []string{"river_job", "SKIP LOCKED", "attempted_by"}},

@@ -13,13 +13,13 @@ import (
 func TestStatementNamesKnowTheQueries(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
-		timerCreate, timerClaim, timerNext, "outcome_record", "timer_upcoming", "timer_backlog", "job_notify", "seat_take", "key_find",
+		timerCreate, timerClaim, timerNext, "outcome_record", "timer_upcoming", "timer_backlog", dueNotify, "job_notify",
+		"job_insert", "lane_page", "replica_lost", "seat_take", "key_find",
 	} {
 		text, err := os.ReadFile(filepath.Join("..", "..", "db", "query", name+".sql"))
 		require.NoError(t, err)
 		require.Equal(t, name, statementName(string(text)))
 	}
-	require.Equal(t, dueNotify, statementName("-- Tells the kernels.\nSELECT pg_notify($2, $1)"))
 	require.Equal(t, "SELECT $1 FROM t", statementName("-- What it is.\nSELECT $1 -- why\n  FROM t"))
 	long := statementName("SELECT aaaaaaaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbbbbbb, cccccccccccccccccccc, dddddddddddddddddddd")
 	require.Len(t, []rune(long), 70)
