@@ -30,6 +30,8 @@ type desk struct {
 	roomFor int
 	ctx     context.Context // of the attempts; nil before start and after close
 	wg      sync.WaitGroup
+	tidies  bool          // a look at what waits is coming
+	forgot  time.Time     // when idle flows were last forgotten
 	wanted  int           // that wait for room
 	freed   chan struct{} // closed and renewed when there is more room, if it is wanted
 }
@@ -85,6 +87,7 @@ func (d *desk) give(tasks []*task) {
 		d.turns.push(k)
 	}
 	d.begin()
+	d.lookAfter()
 	d.mu.Unlock()
 	if len(late) > 0 {
 		d.moved(late, false)
@@ -168,14 +171,31 @@ func (d *desk) room(ctx context.Context) int {
 	return d.turns.room()
 }
 
-// tidy moves on what waits behind slow attempts, and forgets idle flows.
-func (d *desk) tidy(now time.Time) {
+// tidyEvery is how soon what waits behind attempts that hang is moved on.
+const tidyEvery = 50 * time.Millisecond
+
+// lookAfter sees to it that what waits does not do so for long behind attempts
+// that hang. A desk where nothing waits has nothing to wake for. The lock is held.
+func (d *desk) lookAfter() {
+	if now := time.Now(); now.Sub(d.forgot) > time.Minute {
+		d.turns.forget(d.forgot)
+		d.forgot = now
+	}
+	if d.turns.waiting > 0 && !d.tidies {
+		d.tidies = true
+		time.AfterFunc(tidyEvery, d.tidy)
+	}
+}
+
+// tidy moves on what waits behind slow attempts.
+func (d *desk) tidy() {
 	d.mu.Lock()
-	stuck := d.turns.stuck(now)
-	d.turns.forget(now.Add(-time.Minute))
+	d.tidies = false
+	stuck := d.turns.stuck(time.Now())
 	if len(stuck) > 0 {
 		d.free()
 	}
+	d.lookAfter()
 	d.mu.Unlock()
 	if len(stuck) > 0 {
 		d.moved(stuck, true)

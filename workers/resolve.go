@@ -81,22 +81,3 @@ func (w *Workers) tryMoveOn(ctx context.Context, ids []int64, queues []string) e
 	defer cancel()
 	return w.cfg.DB.JobRelease(ctx, w.cfg.Replica, ids, queues)
 }
-
-// tidyEvery is how soon what waits behind attempts that hang is moved on.
-const tidyEvery = 50 * time.Millisecond
-
-// tidy looks after the desks until ctx is done.
-func (w *Workers) tidy(ctx context.Context) {
-	tick := time.NewTicker(tidyEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			for _, k := range w.desks {
-				k.tidy(now)
-			}
-		}
-	}
-}

@@ -247,7 +247,6 @@ func (w *Workers) Run(ctx context.Context) error {
 // more and waits until those under way have ended.
 func (w *Workers) startDesks(ctx, work context.Context) (stop func()) {
 	var loops sync.WaitGroup
-	loops.Go(func() { w.tidy(ctx) })
 	loops.Go(func() { w.lanes.run(ctx) })
 	for _, k := range w.desks {
 		k.start(work)
