@@ -150,3 +150,28 @@ func TestFireLightLoadUsesOneStream(t *testing.T) {
 	w.eventuallyFired(len(specs))
 	assert.Equal(t, 1, e.together())
 }
+
+// A herd is a backlog of its own: what comes due after it is fired while it is
+// still being drained.
+func TestFireHerdDoesNotDelayWhatComesDueNext(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const herd, batch = 4000, 20
+	e := &fakePlanner{do: func(ctx context.Context, _ []minoots.Delivery) error { return takes(ctx, 20*time.Millisecond) }}
+	k := w.start(kernel.Config{ListenURL: w.URL, Planner: e, Batch: batch, Streams: 1})
+	k.seated(t, 0)
+	due := w.in(300 * time.Millisecond)
+	specs := make([]minoots.TimerSpec, herd)
+	for i := range specs {
+		specs[i] = acting(due, 1, "a")
+	}
+	w.hint(w.create(specs...))
+	w.eventuallyFired(2 * batch)
+	next := w.create(w.in(300 * time.Millisecond))
+	w.hint(next)
+	require.Eventually(t, func() bool {
+		return w.count("SELECT count(*) FROM minoots.firings WHERE timer_id = $1", next[0].Timer.ID) == 1
+	}, soon, tick)
+	assert.Less(t, w.fired(), herd, "the herd is not over")
+	assert.Less(t, w.count(`SELECT (extract(epoch FROM fired_at - due_at) * 1000)::int FROM minoots.firings WHERE timer_id = $1`, next[0].Timer.ID), 200)
+}

@@ -36,8 +36,8 @@ const (
 	fireGap = 2 * time.Millisecond
 	// backupDelay is how late a timer is before the next seat looks for it,
 	// and how far apart its looks are at most. Higher seats wait longer.
-	backupDelay = 50 * time.Millisecond
-	backupGap   = 100 * time.Millisecond
+	backupDelay = 30 * time.Millisecond
+	backupGap   = 50 * time.Millisecond
 	// patience is how long what is due keeps other steps waiting. Under a steady
 	// load there is always something due.
 	patience = time.Second

@@ -19,7 +19,10 @@ type attempter struct {
 	metrics  *metrics
 	clock    *db.Clock
 	alive    func() bool // do others take this process for alive?
-	log      *slog.Logger
+	// life ends when they do not any more: then whatever runs is cut at once,
+	// and waits for nobody.
+	life context.Context
+	log  *slog.Logger
 }
 
 // make makes one attempt and tells whether it was the last.
@@ -27,6 +30,9 @@ func (a *attempter) make(ctx context.Context, d *minoots.Delivery, attempt int) 
 	if attempt == 1 {
 		a.metrics.startLateness.Observe(max(-a.clock.Until(d.DueAt.Time), 0).Seconds())
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(a.life, cancel)()
 	out = a.execute(ctx, d, attempt)
 	return out, out.Success || !out.Retryable || attempt >= d.Policy.Or(minoots.DefaultRetryPolicy).MaxAttempts
 }
@@ -42,7 +48,7 @@ func (a *attempter) here(ctx context.Context, k *task, cut func(*task)) (took ti
 		return 0
 	}
 	out, final := a.make(ctx, d, 1)
-	if stopped(ctx) != nil && !out.Success {
+	if (stopped(ctx) != nil || a.life.Err() != nil) && !out.Success {
 		cut(k)
 		return 0
 	}

@@ -94,6 +94,34 @@ const presenceBackends = `FROM pg_stat_activity WHERE application_name LIKE 'min
 // lost action is run again under the same webhook-id.
 func TestCrewBeginsANewLife(t *testing.T) {
 	t.Parallel()
+	for _, here := range []bool{false, true} {
+		t.Run(place(here), func(t *testing.T) {
+			t.Parallel()
+			beginsANewLife(t, here)
+		})
+	}
+}
+
+// place names where deliveries of the test run.
+func place(here bool) string {
+	if here {
+		return "here at once"
+	}
+	return "fetched by River"
+}
+
+// give fires a timer whose deliveries run where they are to.
+func (c *crew) give(w *world, here bool, b *minoots.Bundle) {
+	w.Helper()
+	if !here {
+		w.fire(b)
+		return
+	}
+	require.Eventually(w, func() bool { return c.crew.Room(w.Context()) > 0 }, soon, tick)
+	w.fireBy(w.plan(c.crew), b)
+}
+
+func beginsANewLife(t *testing.T, here bool) {
 	w := newWorld(t)
 	w.reaper()
 	var once sync.Once
@@ -111,7 +139,7 @@ func TestCrewBeginsANewLife(t *testing.T) {
 	c := w.man(workers.Config{Actions: a, Replica: "a", ListenURL: w.URL})
 	only := bundle(1, "a")
 	only.RetryPolicy.MaxAttempts = 1
-	w.fire(only)
+	c.give(w, here, only)
 	a.eventuallyMade(t, 1)
 	assert.Equal(t, 1.0, c.gauge(t, "minoots_presence_up"))
 	w.exec("SELECT pg_terminate_backend(pid) " + presenceBackends)
@@ -134,9 +162,13 @@ func TestCrewBeginsANewLife(t *testing.T) {
 // begins, and what it still does comes to nothing.
 func TestCrewStopsBeforeOthersTakeOver(t *testing.T) {
 	t.Parallel()
-	for mode, listen := range map[string]bool{"lock": true, "lease": false} {
-		t.Run(mode, func(t *testing.T) {
+	for _, c := range []struct {
+		mode         string
+		listen, here bool
+	}{{"lock", true, false}, {"lease", false, false}, {"lock", true, true}, {"lease", false, true}} {
+		t.Run(c.mode+", "+place(c.here), func(t *testing.T) {
 			t.Parallel()
+			listen, here := c.listen, c.here
 			w := newWorld(t)
 			w.reaper()
 			p := faultproxy.New(t, w.URL)
@@ -154,7 +186,7 @@ func TestCrewStopsBeforeOthersTakeOver(t *testing.T) {
 				cfg.ListenURL = p.URL()
 			}
 			c := w.man(cfg)
-			w.fire(bundle(1, "a", "b"))
+			c.give(w, here, bundle(1, "a", "b"))
 			zombie.eventuallyMade(t, 1)
 			var tookAt time.Time
 			var once sync.Once

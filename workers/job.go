@@ -51,6 +51,9 @@ func (w *actionWorker) Work(ctx context.Context, job *river.Job[actionJob]) erro
 		return ctx.Err()
 	}
 	out, final := w.make(ctx, d, job.Attempt)
+	if w.life.Err() != nil && !out.Success {
+		<-ctx.Done() // as above
+	}
 	if cut := stopped(ctx); cut != nil && !out.Success {
 		return cut
 	}

@@ -97,8 +97,12 @@ func (w *world) timersOf(bundles ...*minoots.Bundle) []db.NewTimer {
 	return timers
 }
 
+type planner interface {
+	Plan(ctx context.Context, deliveries []minoots.Delivery) (*db.JobBatch, error)
+}
+
 // plan has a planner make the jobs of a claim.
-func (w *world) plan(p *workers.Planner) func(context.Context, db.Tx, []db.Fired) (*db.JobBatch, error) {
+func (w *world) plan(p planner) func(context.Context, db.Tx, []db.Fired) (*db.JobBatch, error) {
 	return func(ctx context.Context, _ db.Tx, fired []db.Fired) (*db.JobBatch, error) {
 		return p.Plan(ctx, deliveries(fired))
 	}

@@ -109,6 +109,7 @@ type Workers struct {
 	log      *slog.Logger
 	lanes    *laneKeeper
 	errands  errands
+	endLife  context.CancelFunc // cuts all attempts
 }
 
 // life is how workers know that others take them for alive.
@@ -150,6 +151,7 @@ func newWorkers(cfg Config, m *metrics, life life) (*Workers, error) {
 	attempts := &attempter{
 		actions: cfg.Actions, recorder: w.recorder, metrics: m, clock: cfg.DB.Clock(), alive: life.alive, log: log,
 	}
+	attempts.life, w.endLife = context.WithCancel(context.Background())
 	w.openDesks(attempts)
 	bundle := river.NewWorkers()
 	if err := river.AddWorkerSafely(bundle, &actionWorker{attempter: attempts}); err != nil {
@@ -224,6 +226,7 @@ const (
 // If the life is lost, all is cut at once; see Crew.
 func (w *Workers) Run(ctx context.Context) error {
 	lasting := context.WithoutCancel(ctx)
+	defer w.endLife()
 	recorderCtx, giveUp := context.WithCancel(lasting)
 	defer giveUp()
 	go w.recorder.run(recorderCtx)
@@ -235,27 +238,30 @@ func (w *Workers) Run(ctx context.Context) error {
 	}
 	work, cut := context.WithCancel(lasting)
 	defer cut()
-	stopDesks := w.startDesks(ctx, work)
+	stopDesks := w.startDesks(work)
 	select {
 	case <-ctx.Done():
 	case <-w.lost:
+		w.endLife() // what follows may wait for Postgres
 	}
 	return w.stop(ctx, stopDesks, cut, giveUp)
 }
 
 // startDesks lets deliveries begin here, and gives how to end that: it begins no
 // more and waits until those under way have ended.
-func (w *Workers) startDesks(ctx, work context.Context) (stop func()) {
-	var loops sync.WaitGroup
-	loops.Go(func() { w.lanes.run(ctx) })
+func (w *Workers) startDesks(work context.Context) (stop func()) {
+	looking, lookNoMore := context.WithCancel(work)
+	var lanes sync.WaitGroup
+	lanes.Go(func() { w.lanes.run(looking) })
 	for _, k := range w.desks {
 		k.start(work)
 	}
 	return func() {
+		lookNoMore()
 		for _, k := range w.desks {
 			k.close()
 		}
-		loops.Wait()
+		lanes.Wait()
 		for _, k := range w.desks {
 			k.wg.Wait()
 		}
@@ -270,6 +276,7 @@ func (w *Workers) stop(ctx context.Context, stopDesks, cut, giveUp func()) error
 	go func() {
 		select {
 		case <-w.lost:
+			w.endLife()
 			cancel()
 		case <-soft.Done():
 		}
