@@ -48,6 +48,13 @@ func (w *world) judge(ctx context.Context) (*tally, error) {
 		}
 		r.Repeated += len(d.arrivals) - 1
 		t.overlaps += d.overlaps
+		if d.overlaps > 0 {
+			var at []string
+			for _, a := range d.arrivals {
+				at = append(at, a.Sub(d.due).Round(time.Millisecond).String())
+			}
+			w.say("overlapping deliveries, after the due instant (%s): %s", d.due.Format(time.TimeOnly), strings.Join(at, ", "))
+		}
 	}
 	r.Lost, r.Delivered = len(t.lost), len(known)-len(t.lost)
 	slices.Sort(t.late)

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -65,6 +66,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	d := r.arrived(req.Header.Get("webhook-id"), time.UnixMicro(due), now)
 	if hold > 0 {
+		_, _ = io.Copy(io.Discard, req.Body) // the server notices that the sender is gone only after the body
 		select {
 		case <-time.After(time.Duration(hold) * time.Microsecond):
 		case <-r.over:
