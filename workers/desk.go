@@ -11,9 +11,12 @@ import (
 const roomShare = 4
 
 // roomWait is how long a claim waits for that room. A replica whose receivers
-// answer has it in a few milliseconds; otherwise the deliveries go to the queues,
-// where all replicas find them.
-const roomWait = 50 * time.Millisecond
+// answer has it in a few milliseconds, and one that lacks CPU an eighth of it;
+// otherwise the deliveries go to the queues, where all replicas find them.
+const (
+	roomWait  = 50 * time.Millisecond
+	roomLeast = 8
+)
 
 // desk runs deliveries of one kind that this replica's own kernel has claimed,
 // without a way through River's queue. It holds no state that matters: its jobs
@@ -162,13 +165,14 @@ func (d *desk) room(ctx context.Context) int {
 		d.mu.Lock()
 		d.wanted--
 		if late {
-			return 0
+			break
 		}
 	}
-	if d.ctx == nil {
+	room := d.turns.room()
+	if d.ctx == nil || room < d.roomFor/roomLeast {
 		return 0
 	}
-	return d.turns.room()
+	return room
 }
 
 // tidyEvery is how soon what waits behind attempts that hang is moved on.
