@@ -54,7 +54,8 @@ func (s slow) instants(zone *time.Location, policy minoots.DSTPolicy, from, to, 
 		shownAt[m.shown] = append(shownAt[m.shown], at)
 	}
 	found := []int64{}
-	for shown := from - margin; shown < to+margin; shown += step {
+	_, offset := time.Unix(from, 0).In(zone).Zone()
+	for shown := from + int64(offset) - margin; shown < to+int64(offset)+margin; shown += step {
 		if !s.matches(time.Unix(shown, 0).UTC()) {
 			continue
 		}
