@@ -41,7 +41,7 @@ func TestBadPreviews(t *testing.T) {
 	var cases []badRequest
 	for _, c := range []struct{ what, body, field, message string }{
 		{"nothing", `{}`, "recurrence", "is missing"},
-		{"null", `{"recurrence":null}`, "recurrence", "exactly one of cron"},
+		{"null", `{"recurrence":null}`, "recurrence", "must not be null"},
 		{"neither", `{"recurrence":{}}`, "recurrence", "exactly one of cron"},
 		{"both", `{"recurrence":{"cron":"@daily","every":"1h"}}`, "recurrence", "has both"},
 		{"bad cron", `{"recurrence":{"cron":"0 9 * * MON-FRY"}}`, "recurrence.cron", `want 0 to 7 or SUN to SAT`},
