@@ -62,7 +62,7 @@ func (f *field) special(item string, e *Expression) (bool, error) {
 	case isLast && f.max != 7:
 		return false, fmt.Errorf("want L alone for the last day of the month, in the third field, or 5L for the last Friday, in the fifth")
 	case isLast && last == "":
-		return false, fmt.Errorf("L needs its day here, as in 5L or FRIL, the last Friday of the month")
+		return false, fmt.Errorf("before L want a day, as in 5L or FRIL, the last Friday of the month")
 	case isLast:
 		weekday = last
 	}
@@ -170,7 +170,7 @@ func (f *field) value(text string) (int, error) {
 	case strings.ContainsAny(text, "?"):
 		return 0, fmt.Errorf("? is of another dialect; write * (and count weekdays from 0, Sunday)")
 	case len(text) > 1 && strings.HasSuffix(strings.ToUpper(text), "W"):
-		return 0, fmt.Errorf("W is not supported; want %s", f.wants())
+		return 0, fmt.Errorf("the nearest weekday, W, is not supported; want %s", f.wants())
 	default:
 		return 0, fmt.Errorf("%s is not understood; want %s", quote(text), f.wants())
 	}
