@@ -58,6 +58,8 @@ func TestPreviewNotes(t *testing.T) {
 			"02:30 does not exist: shifted to 03:30", ""},
 		`{"recurrence":{"cron":"*/10 30 2 * * *",` + newYork + `},"after":"2027-03-14T07:30:05Z","count":1}`: {
 			"02:30:10 does not exist: shifted to 03:30:10"},
+		// 02:00 is shifted to 03:00, which is due anyway: one instant, and nothing to note.
+		`{"recurrence":{"cron":"0 2,3 * * *",` + newYork + `},"after":"2027-03-13T12:00:00Z","count":2}`: {"", ""},
 		`{"recurrence":{"cron":"30 2 * * *",` + newYork + `,"dst":{"gap":"skip"}},"after":"2027-03-12T12:00:00Z","count":3}`: {
 			"", "2027-03-14 02:30 does not exist: skipped", ""},
 		`{"recurrence":{"cron":"*/20 2 * * *",` + newYork + `,"dst":{"gap":"skip"}},"after":"2027-03-13T12:00:00Z","count":1}`: {

@@ -117,6 +117,12 @@ func TestEvery(t *testing.T) {
 		"startAt is the first, and a day has 24 hours whatever the clocks do")
 	assert.Equal(t, []string{"2026-11-01T00:00:00Z", "2026-11-01T07:00:00Z"},
 		list(minoots.Recurrence{Every: every(7 * time.Hour), StartAt: start("2026-10-31T17:00:00Z")}, 2), "counted from a startAt that is past")
+
+	s, bad := Compile(minoots.Recurrence{Every: every(time.Hour)}, created)
+	require.Empty(t, bad)
+	next, ok := s.Next(created.Add(time.Hour-1), 0)
+	require.True(t, ok)
+	assert.Equal(t, created.Add(time.Hour), next, "a nanosecond before is before")
 }
 
 func TestBounds(t *testing.T) {
