@@ -52,23 +52,6 @@ type Timer struct {
 	LastFiring    *Firing           `json:"lastFiring,omitempty"`
 }
 
-// Recurrence says when a timer fires again: by Cron or by Every, in TimeZone.
-type Recurrence struct {
-	Cron           string     `json:"cron,omitempty" maxLength:"256" example:"0 9 * * MON-FRI"`
-	Every          *Duration  `json:"every,omitempty"`
-	TimeZone       string     `json:"timeZone,omitempty" maxLength:"64" doc:"IANA name. Default UTC." example:"Europe/Paris"`
-	DST            *DSTPolicy `json:"dst,omitempty"`
-	StartAt        *Instant   `json:"startAt,omitempty"`
-	EndAt          *Instant   `json:"endAt,omitempty"`
-	MaxOccurrences *int       `json:"maxOccurrences,omitempty" minimum:"1"`
-}
-
-// DSTPolicy says what becomes of a local time that does not exist or exists twice.
-type DSTPolicy struct {
-	Gap     string `json:"gap,omitempty" enum:"shift,skip"`
-	Overlap string `json:"overlap,omitempty" enum:"first,last,both"`
-}
-
 // Misfire says what to do with a timer that is found past due by more than GraceMs.
 type Misfire struct {
 	Policy  MisfirePolicy `json:"policy" enum:"fire_once,fire_all,skip"`

@@ -99,6 +99,7 @@ func build(cfg Config) *API {
 	a.timerListRoutes()
 	a.batchRoutes()
 	a.firingRoutes()
+	a.recurrenceRoutes()
 	a.keyRoutes()
 	a.secretRoutes()
 	a.tenantRoutes()

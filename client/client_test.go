@@ -100,6 +100,11 @@ func TestTheOtherCalls(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, firings.Items[0].Occurrence)
 
+	daily := minoots.RecurrencePreviewRequest{Recurrence: minoots.Recurrence{Cron: "@daily"}}
+	preview, err := c.PreviewRecurrence(t.Context(), daily)
+	require.NoError(t, err)
+	require.Len(t, preview.Items, 1)
+
 	var calls []string
 	for _, r := range *requests {
 		calls = append(calls, r.method+" "+r.path+" "+r.query.Encode()+" "+r.body)
@@ -108,6 +113,7 @@ func TestTheOtherCalls(t *testing.T) {
 		"GET /v1/timers/" + timerID + "  ",
 		"POST /v1/timers/" + timerID + `/cancel  {"reason":"plans changed"}`,
 		"GET /v1/timers/" + timerID + "/firings cursor=abc&limit=5 ",
+		`POST /v1/recurrences/preview  {"recurrence":{"cron":"@daily"}}`,
 	}, calls)
 }
 

@@ -81,6 +81,16 @@ func TestExitStatusAndOneLineErrors(t *testing.T) {
 		{append(api, "timers", "get", someID), exitFailed, "is the server running"},
 		{[]string{"timers", "list"}, exitMisuse, "minoots dev"},
 		{[]string{"timers", "list", "--url=http://x"}, exitMisuse, "MINOOTS_API_KEY"},
+		{[]string{"preview"}, exitMisuse, "what?"},
+		{[]string{"preview", "0", "9", "*"}, exitMisuse, "at most 1 arg"},
+		{[]string{"preview", "0 9 30 2 *"}, exitMisuse, "February has no day 30"},
+		{[]string{"preview", "@daily", "--zone=europe/paris"}, exitMisuse, `is written "Europe/Paris"`},
+		{[]string{"preview", "@daily", "--every=1h"}, exitMisuse, "has both"},
+		{[]string{"preview", "--every=often"}, exitMisuse, "--every"},
+		{[]string{"preview", "@daily", "--gap=first"}, exitMisuse, "shift or skip"},
+		{[]string{"preview", "@daily", "--count=0"}, exitMisuse, "count must be from 1 to 100"},
+		{[]string{"preview", "@daily", "--max-occurrences=0"}, exitMisuse, "maxOccurrences"},
+		{[]string{"preview", "@daily", "--after=soon"}, exitMisuse, "--after"},
 		{[]string{"openapi", "--output=/does/not/exist"}, exitFailed, "no such file"},
 	} {
 		args := test.args
@@ -116,6 +126,27 @@ func TestHelpHasAnExampleForEveryCommand(t *testing.T) {
 	status, out, _ = cli(t, "", "version", "--json")
 	require.Equal(t, exitDone, status)
 	require.True(t, json.Valid([]byte(out)))
+	require.Contains(t, out, `"tzdata": "20`)
+}
+
+func TestPreview(t *testing.T) {
+	t.Parallel()
+	args := []string{"preview", "30 2 * * *", "--zone=America/New_York", "--after=2027-03-13T12:00:00Z", "--count=2"}
+	status, out, errOut := cli(t, "", args...)
+	require.Equal(t, exitDone, status, errOut)
+	require.Regexp(t, `(?m)^Sun 2027-03-14 03:30:00 EDT  2027-03-14T07:30:00Z  02:30 does not exist: shifted to 03:30$`, out)
+	require.Contains(t, out, "America/New_York by time zone database 20")
+	var p minoots.RecurrencePreview
+	status, out, errOut = cli(t, "", append(args, "--gap=skip", "--overlap=both", "--max-occurrences=1", "--json")...)
+	require.Equal(t, exitDone, status, errOut)
+	require.NoError(t, json.Unmarshal([]byte(out), &p))
+	require.Len(t, p.Items, 1)
+	require.True(t, p.Ends)
+	require.Equal(t, "2027-03-15T06:30:00.000000Z", p.Items[0].At.String())
+	status, out, errOut = cli(t, "", "preview", "--every=15m", "--start=2090-01-01T00:00:00Z", "--end=2090-01-01T00:20:00Z")
+	require.Equal(t, exitDone, status, errOut)
+	require.Contains(t, out, "2090-01-01T00:15:00Z")
+	require.Contains(t, out, "and no more")
 }
 
 func TestTenantsAndKeys(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/minoots/minoots/internal/tzdb"
 )
 
 // version is set by the linker for a release: -X main.version=v1.2.3.
@@ -19,10 +21,13 @@ type build struct {
 	Time     string `json:"time"`
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
+	TZData   string `json:"tzdata"`
 }
 
 func buildInfo() build {
-	b := build{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	b := build{
+		Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, TZData: tzdb.Version(),
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
@@ -67,7 +72,7 @@ func newVersion() *cobra.Command {
 			}
 			line += ")"
 		}
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s %s\n", line, b.Go, b.Platform)
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s %s tzdata %s\n", line, b.Go, b.Platform, b.TZData)
 		return err
 	}
 	return cmd
