@@ -108,7 +108,11 @@ func Connect(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, fmt.Errorf("open pool: %w", redact(err))
 	}
 	d := &DB{pool: pool, clock: cfg.Clock, writes: cfg.Writes, pooler: pooler}
-	return d, d.MeasureClock(ctx)
+	if err := d.MeasureClock(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return d, nil
 }
 
 // steerPlans keeps cached plans on the indexes. A statement that was planned while

@@ -120,7 +120,8 @@ func (c *Crew) pause(ctx context.Context, failures int) {
 }
 
 // lostStopTimeout is how long the client of a lost life gets to give up its
-// leadership and its jobs, when Postgres is away or has just come back.
+// leadership and its jobs, when Postgres is away or has just come back. A crew
+// that is asked to stop does not wait for it: Run has its time.
 const lostStopTimeout = 5 * time.Second
 
 // live is one life, from its registration to the end of its last action. It
@@ -149,6 +150,7 @@ func (c *Crew) live(ctx context.Context, presence *db.Presence, w *Workers, lost
 		select {
 		case <-w.client.Stopped():
 		case <-time.After(lostStopTimeout):
+		case <-ctx.Done():
 		}
 	}
 	return err
