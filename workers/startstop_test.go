@@ -107,7 +107,7 @@ func TestCrewStartsAndStopsWhilePostgresIsAway(t *testing.T) {
 	p := faultproxy.New(t, w.URL)
 	database, river := w.connect(p.URL(), 4), w.connect(p.URL(), 8)
 	r := w.restless(&actor{do: sometimes}, database, river, p.URL())
-	r.loop.Rounds = 12
+	r.loop.Rounds = 8
 	r.loop.MayFail = true // River may not have ended: it goes on until Postgres answers
 	r.loop.Meanwhile = func(round int) {
 		p.Set(faultproxy.Pass)
