@@ -24,6 +24,7 @@ type ledgerSums struct {
 	Acknowledged int `json:"acknowledged"` // timers
 	Delivered    int `json:"delivered"`    // of those, with all their actions
 	Cancelled    int `json:"cancelled"`    // of those, as the API said
+	Doubtful     int `json:"doubtful"`     // of those, maybe cancelled: no request for that was answered
 	Early        int `json:"early"`        // deliveries
 	Undead       int `json:"undead"`       // deliveries of what was cancelled
 	Repeated     int `json:"repeated"`     // deliveries beyond the first, of receivers that do not ask for it
@@ -159,9 +160,9 @@ func (l *ledger) forget(keep time.Duration) {
 			continue
 		}
 		switch {
+		case p.acked && p.cancelled:
 		case p.acked && p.whole():
 			l.sums.Delivered++
-		case p.acked && p.cancelled:
 		case !p.acked && time.Since(p.moved) > 5*keep:
 			l.sums.Unknown++
 		default:
@@ -195,8 +196,11 @@ func (l *ledger) total() ledgerSums {
 	sums := l.sums
 	for _, p := range l.promises {
 		switch {
+		case p.acked && p.cancelled:
 		case p.acked && p.whole():
 			sums.Delivered++
+		case p.acked && p.doubtful:
+			sums.Doubtful++
 		case !p.acked && p.arrived != nil:
 			sums.Unknown++
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,15 +100,18 @@ func TestSoakLedger(t *testing.T) {
 	require.Equal(t, 204, deliver("nobody's", "0", behaviourGood))
 	require.Equal(t, 404, deliver("x", "7", behaviourGood))
 
-	want := ledgerSums{Acknowledged: 8, Delivered: 4, Cancelled: 2, Early: 1, Undead: 1, Repeated: 1, Retried: 1, Unknown: 1}
+	l.acknowledged("doubtful", past, 1)
+	l.doubt("doubtful")
+
+	want := ledgerSums{Acknowledged: 9, Delivered: 3, Cancelled: 2, Doubtful: 1, Early: 1, Undead: 1, Repeated: 1, Retried: 1, Unknown: 1}
 	require.Equal(t, want, l.total())
 	missing, distant := l.waiting(time.Now())
 	require.ElementsMatch(t, []string{"half", "late"}, missing)
 	require.Equal(t, []string{"distant"}, distant)
 	l.forget(time.Hour)
-	require.Len(t, l.promises, 9)
+	require.Len(t, l.promises, 10)
 	l.forget(0)
-	require.Len(t, l.promises, 3, "what is missing, and what is distant")
+	require.Len(t, l.promises, 4, "what is missing, in doubt, or distant")
 	require.Equal(t, want, l.total())
 	require.Greater(t, l.lateness(100)[0], 999.0)
 }
@@ -131,4 +135,61 @@ func TestTrend(t *testing.T) {
 	require.True(t, flat(line(60, func(i int) float64 { return min(float64(i)*2, 60) }), true), "a level that is reached late")
 	require.False(t, flat(line(60, func(i int) float64 { return 20 + float64(i)*2 }), true))
 	require.True(t, flat(nil, false), "nothing does not grow")
+}
+
+// Each promise that is broken is found, and one that holds is not.
+func TestSoakJudgeFinds(t *testing.T) {
+	t.Parallel()
+	s, _ := newSoakSetup(t)
+	s.cfg = SoakConfig{For: time.Second, Rate: 1}
+	s.traffic = &soakLoad{failures: map[string]int{unavailable: 5, refused: 1}}
+	past := time.Now().Add(-time.Second)
+	s.ledger.acknowledged("there", past, 1)
+	s.ledger.arrive("there", 0, behaviourGood, time.Now())
+	judge := func() []string {
+		missing, _ := s.ledger.waiting(time.Now())
+		s.report.ledgerSums, s.row.Broken = s.ledger.total(), nil
+		s.judgeTimers(missing)
+		return s.row.Broken
+	}
+	require.Empty(t, judge())
+
+	s.ledger.acknowledged("lost", past, 1)
+	s.ledger.acknowledged("early", time.Now().Add(time.Hour), 1)
+	s.ledger.arrive("early", 0, behaviourGood, time.Now())
+	s.ledger.acknowledged("undead", past, 1)
+	s.ledger.cancelled("undead", true)
+	s.ledger.arrive("undead", 0, behaviourGood, time.Now())
+	s.traffic.failures["HTTP 500 internal"] = 3
+	require.Equal(t, []string{
+		"1 lost: lost", "1 early", "1 deliveries of timers that were cancelled", "3 API requests failed by HTTP 500 internal",
+	}, judge())
+	require.True(t, s.report.addsUp())
+	s.report.Distant = 1
+	require.False(t, s.report.addsUp())
+
+	s.row.Broken = nil
+	require.NoError(t, s.judgeDistant(t.Context(), []string{minoots.NewID().String()}))
+	require.Equal(t, []string{"of 1 timers that are due in a year, 0 are still scheduled"}, s.row.Broken)
+
+	s.row.Broken = nil
+	_, err := s.db.pool.Exec(t.Context(), `INSERT INTO minoots.firings (timer_id, due_at, fired_at, occurrence, actions, started, tenant_id, status)
+		VALUES ($1, now(), now(), 1, 1, 1, $2, 'running')`,
+		minoots.NewID().String(), tenant)
+	require.NoError(t, err)
+	require.NoError(t, s.judgeAudit(t.Context()))
+	require.Contains(t, strings.Join(s.row.Broken, "; "), "audit firing_without_job: 1 found")
+
+	s.row.Broken = nil
+	for i := range 60 {
+		s.report.Samples = append(s.report.Samples, sample{MemoryMB: 50 + 2*float64(i), Goroutines: 100})
+		s.sizes["minoots.timers"] = append(s.sizes["minoots.timers"], 5*float64(i))
+	}
+	s.judgeGrowth()
+	require.Len(t, s.row.Broken, 1, "too short for more")
+	s.row.Broken, s.cfg.For = nil, soakTelling
+	s.judgeGrowth()
+	require.Len(t, s.row.Broken, 2)
+	require.Contains(t, s.row.Broken[0], "growth of memory")
+	require.Contains(t, s.row.Broken[1], "growth of minoots.timers")
 }

@@ -71,8 +71,9 @@ func (s *soak) measure(ctx context.Context, to *sample) error {
 }
 
 // Trend is what a figure was in the first, middle and last third of the run, the
-// first sixth of which is left out: caches fill, pools grow. For memory and
-// goroutines it is the median, for sizes the greatest.
+// first sixth of which is left out: caches fill, pools grow. For memory it is the
+// median; for goroutines the lower quartile, since a crowd after an outage is no
+// leak; for sizes the greatest.
 type Trend struct {
 	What   string  `json:"what"`
 	First  float64 `json:"first"`
@@ -85,13 +86,13 @@ type Trend struct {
 // How much more the last third may show before that is called growth.
 const (
 	flatRatio      = 1.25
-	flatMemory     = 24.0 // MB beyond the ratio: what the collector leaves to chance
-	flatGoroutines = 60   // requests under way
-	flatTable      = 8.0  // MB: what waits for the next vacuum
+	flatMemory     = 16.0 // MB beyond the ratio: what the collector leaves to chance
+	flatGoroutines = 50   // requests under way
+	flatTable      = 4.0  // MB: what waits for the next vacuum
 )
 
 func (t Trend) String() string {
-	return fmt.Sprintf("%s: %.0f, then %.0f, at last %.0f %s (at most %.0f)", t.What, t.First, t.Middle, t.Last, t.Unit, t.Limit)
+	return fmt.Sprintf("%s: %.1f, then %.1f, at last %.1f %s (at most %.1f)", t.What, t.First, t.Middle, t.Last, t.Unit, t.Limit)
 }
 
 // trendOf makes thirds of a run's values. The limit is by the first third, or for
@@ -108,12 +109,15 @@ func trendOf(what, unit string, values []float64, pick func([]float64) float64, 
 	return t
 }
 
-func median(values []float64) float64 {
+func median(values []float64) float64   { return quantile(values, 2) }
+func quartile(values []float64) float64 { return quantile(values, 4) }
+
+// quantile gives the value that one in so many is below.
+func quantile(values []float64, oneIn int) float64 {
 	if len(values) == 0 {
 		return 0
 	}
-	values = slices.Sorted(slices.Values(values))
-	return values[len(values)/2]
+	return slices.Sorted(slices.Values(values))[len(values)/oneIn]
 }
 
 func greatest(values []float64) float64 {
