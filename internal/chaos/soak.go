@@ -98,7 +98,7 @@ func Soak(ctx context.Context, cfg SoakConfig) (*SoakReport, error) {
 	if err == nil {
 		err = s.runSoak(ctx)
 	}
-	err = errors.Join(err, s.world.close(), h.close())
+	err = errors.Join(err, s.close(), h.close())
 	s.report.TookMs = time.Since(s.report.StartedAt).Milliseconds()
 	s.report.Broken, s.report.Notes = s.row.Broken, s.row.Notes
 	return s.report, err
@@ -151,7 +151,7 @@ const calm = 5 * time.Second
 
 // runSoak is the run itself, however long.
 func (s *soak) runSoak(ctx context.Context) error {
-	if _, err := s.start(ctx, replicas, soakKind); err != nil {
+	if _, err := s.start(ctx, replicas, graceful); err != nil {
 		return err
 	}
 	s.veteran = s.live()[0]

@@ -28,11 +28,6 @@ var soakFaults = []soakFault{
 	{"postgres", 2, soakPostgres},
 }
 
-// soakGrace is longer than any receiver of a soak takes.
-const soakGrace = 5 * time.Second
-
-var soakKind = kind{env: []string{"MINOOTS_SHUTDOWN_GRACE=" + soakGrace.String()}}
-
 // breakThings has faults happen until it is time to come to rest.
 func (s *soak) breakThings(ctx context.Context, until time.Time) error {
 	for {
@@ -82,7 +77,7 @@ func soakKill(ctx context.Context, s *soak) error {
 	if err := s.kill(ctx, others[s.rng.IntN(len(others))]); err != nil {
 		return err
 	}
-	_, err := s.start(ctx, 1, soakKind)
+	_, err := s.start(ctx, 1, graceful)
 	return err
 }
 
@@ -117,10 +112,10 @@ func soakTerminate(ctx context.Context, s *soak) error {
 
 func soakRolling(ctx context.Context, s *soak) error {
 	for _, m := range s.others() {
-		if _, err := s.terminate(ctx, m, soakGrace); err != nil {
+		if _, err := s.terminate(ctx, m); err != nil {
 			return err
 		}
-		if _, err := s.start(ctx, 1, soakKind); err != nil {
+		if _, err := s.start(ctx, 1, graceful); err != nil {
 			return err
 		}
 	}
