@@ -51,7 +51,8 @@ func (c *Crew) Plan(ctx context.Context, deliveries []minoots.Delivery) (*db.Job
 func (c *Crew) Room(ctx context.Context) int { return c.planner().Room(ctx) }
 
 // Run works, in one life after another, until ctx is done, and ends as
-// Workers.Run does.
+// Workers.Run does. Where connections stall, to put back jobs and to take leave
+// may each wait a second more: six after the grace.
 func (c *Crew) Run(ctx context.Context) error {
 	var lives sync.WaitGroup
 	defer lives.Wait() // those that were lost wind up beside the next

@@ -30,9 +30,8 @@ type restless struct {
 // stopGrace is short, so that stops cut too.
 const stopGrace = 50 * time.Millisecond
 
-// stopWithin is what Run promises beyond the grace with Postgres away, and what a
-// presence takes to leave.
-const stopWithin = stopGrace + 4*time.Second + 2*time.Second
+// stopWithin is what Run promises, with a second for a busy machine.
+const stopWithin = stopGrace + 6*time.Second + time.Second
 
 func (w *world) restless(a *actor, database, river *db.DB, listenURL string) *restless {
 	r := &restless{world: w}
