@@ -42,6 +42,10 @@ chaos: build ## Break replicas, Postgres, network and clocks under load, and jud
 chaos-short: build ## The part of chaos that fits into CI: under a minute
 	bin/minoots chaos --short
 
+.PHONY: soak
+soak: build ## An hour of mixed load with faults, then an audit: nothing lost, nothing grown (SOAK="--for 10m", SOAK=--short for half a minute)
+	bin/minoots soak --json soak.json $(SOAK)
+
 .PHONY: lint
 lint: ## gofmt, go vet, golangci-lint
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }

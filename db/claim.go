@@ -79,6 +79,9 @@ func (d *DB) TimerClaim(ctx context.Context, req ClaimRequest, plan func(context
 	fired, err := readFired(results, &clock, &xid)
 	if err := firstError(err, results.Close()); err != nil || len(fired) == 0 {
 		rollback(ctx, tx)
+		if err != nil { // to find nothing is to write nothing
+			d.writes.note(writeFire, err)
+		}
 		return nil, translate(err)
 	}
 	d.clock.Observe(sent, time.Now(), clock)
@@ -95,6 +98,7 @@ func (d *DB) TimerClaim(ctx context.Context, req ClaimRequest, plan func(context
 		rollback(ctx, tx)
 	}
 	fault.Point("fire.committed")
+	d.writes.note(writeFire, err)
 	jobs.done(err)
 	return fired, err
 }

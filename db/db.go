@@ -25,6 +25,7 @@ type Tx = pgx.Tx
 type DB struct {
 	pool   *pgxpool.Pool
 	clock  *Clock
+	writes *Writes
 	pooler bool
 }
 
@@ -46,6 +47,8 @@ type Config struct {
 	Trusting bool
 	// Clock is shared by the DBs of a process. Defaults to a new one.
 	Clock *Clock
+	// Writes is shared by the DBs of a process. Defaults to a new one.
+	Writes *Writes
 	// Standstill is how long a transaction may wait for its next statement before
 	// the server ends the session; without effect through a pooler. Defaults to
 	// 15 s.
@@ -67,6 +70,9 @@ func Connect(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = NewClock()
+	}
+	if cfg.Writes == nil {
+		cfg.Writes = &Writes{}
 	}
 	if cfg.Standstill == 0 {
 		cfg.Standstill = 15 * time.Second
@@ -101,8 +107,12 @@ func Connect(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open pool: %w", redact(err))
 	}
-	d := &DB{pool: pool, clock: cfg.Clock, pooler: pooler}
-	return d, d.MeasureClock(ctx)
+	d := &DB{pool: pool, clock: cfg.Clock, writes: cfg.Writes, pooler: pooler}
+	if err := d.MeasureClock(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return d, nil
 }
 
 // steerPlans keeps cached plans on the indexes. A statement that was planned while

@@ -38,6 +38,7 @@ func (d *DB) OutcomeRecord(
 	}
 	if alone { // nothing can follow: one statement is the transaction
 		live, _, err := recordOutcomes(ctx, d.pool, replica, group)
+		d.writes.note(writeRecord, err)
 		return live, translate(err)
 	}
 	var live []bool
@@ -57,6 +58,7 @@ func (d *DB) OutcomeRecord(
 		fault.Point("record.enqueued")
 		return err
 	})
+	d.writes.note(writeRecord, err)
 	jobs.done(err)
 	return live, err
 }

@@ -61,6 +61,7 @@ type Presence struct {
 	url      string // a direct connection, or empty
 	leaseURL string // may lead to a pooler
 	log      *slog.Logger
+	writes   *Writes
 
 	conn  *pgx.Conn
 	lease bool
@@ -73,7 +74,7 @@ type Presence struct {
 // used twice. directURL leads to Postgres itself; if it is empty or leads to a
 // pooler, a lease takes the place of the lock.
 func (d *DB) NewPresence(replica, directURL string, log *slog.Logger) *Presence {
-	return &Presence{pool: d.pool, replica: replica, url: directURL, leaseURL: d.pool.Config().ConnString(), log: log}
+	return &Presence{pool: d.pool, replica: replica, url: directURL, leaseURL: d.pool.Config().ConnString(), log: log, writes: d.writes}
 }
 
 // Mode tells how a registered presence is proved: lock or lease.
@@ -112,6 +113,7 @@ func (p *Presence) Register(ctx context.Context) error {
 		p.lease = true
 		err = p.registerLease(ctx)
 	}
+	p.writes.note(writeRegister, err)
 	if err != nil {
 		p.hangUp()
 		return fmt.Errorf("register presence: %w", translate(redact(err)))

@@ -39,7 +39,8 @@ type Created struct {
 
 // TimerCreate writes all the timers or none, in one statement, but for those
 // whose idempotency key had been used: see Created.
-func (d *DB) TimerCreate(ctx context.Context, timers []NewTimer) ([]Created, error) {
+func (d *DB) TimerCreate(ctx context.Context, timers []NewTimer) (created []Created, err error) {
+	defer func() { d.writes.note(writeCreate, err) }()
 	cols := newTimerColumns(len(timers))
 	for i := range timers {
 		if err := cols.add(&timers[i]); err != nil {
@@ -52,7 +53,7 @@ func (d *DB) TimerCreate(ctx context.Context, timers []NewTimer) ([]Created, err
 		return nil, translate(err)
 	}
 	defer rows.Close()
-	created := make([]Created, 0, len(timers))
+	created = make([]Created, 0, len(timers))
 	var replays []int
 	var clock time.Time
 	for i := 0; rows.Next(); i++ {
@@ -130,6 +131,7 @@ func (d *DB) TimerCancel(ctx context.Context, tenant string, id minoots.ID, reas
 	var was minoots.Status
 	var cancelled bool
 	err := d.pool.QueryRow(ctx, timerCancelSQL, id, tenant, reason, by).Scan(&was, &cancelled)
+	d.writes.note(writeCancel, err)
 	if err != nil {
 		return minoots.Timer{}, notFound(translate(err), "timer")
 	}

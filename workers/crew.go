@@ -51,7 +51,8 @@ func (c *Crew) Plan(ctx context.Context, deliveries []minoots.Delivery) (*db.Job
 func (c *Crew) Room(ctx context.Context) int { return c.planner().Room(ctx) }
 
 // Run works, in one life after another, until ctx is done, and ends as
-// Workers.Run does.
+// Workers.Run does. Where connections stall, to put back jobs and to take leave
+// may each wait a second more: six after the grace.
 func (c *Crew) Run(ctx context.Context) error {
 	var lives sync.WaitGroup
 	defer lives.Wait() // those that were lost wind up beside the next
@@ -120,7 +121,8 @@ func (c *Crew) pause(ctx context.Context, failures int) {
 }
 
 // lostStopTimeout is how long the client of a lost life gets to give up its
-// leadership and its jobs, when Postgres is away or has just come back.
+// leadership and its jobs, when Postgres is away or has just come back. A crew
+// that is asked to stop does not wait for it: Run has its time.
 const lostStopTimeout = 5 * time.Second
 
 // live is one life, from its registration to the end of its last action. It
@@ -149,6 +151,7 @@ func (c *Crew) live(ctx context.Context, presence *db.Presence, w *Workers, lost
 		select {
 		case <-w.client.Stopped():
 		case <-time.After(lostStopTimeout):
+		case <-ctx.Done():
 		}
 	}
 	return err

@@ -84,7 +84,7 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		newServe(), newMigrate(), newDev(), newDemo(), newTenants(), newKeys(), newTimers(),
-		newPreview(), newAudit(), newOpenAPI(), newBench(), newChaos(), newVersion(), newEnvironment(),
+		newPreview(), newAudit(), newOpenAPI(), newBench(), newChaos(), newSoak(), newVersion(), newEnvironment(),
 	)
 	prepare(root)
 	return root

@@ -32,6 +32,7 @@ const probeTimeout = 2 * time.Second
 type pinger interface {
 	Ping(ctx context.Context) error
 	MigrationsPending(ctx context.Context) (bool, error)
+	WritesRefused(ctx context.Context) error
 }
 
 var _ pinger = (*db.DB)(nil)
@@ -77,6 +78,7 @@ type readiness struct {
 	Version    string         `json:"version"`
 	Roles      []string       `json:"roles"`
 	Database   string         `json:"database"`   // ok, away or unknown
+	Writes     string         `json:"writes"`     // ok, refused or unknown
 	Migrations string         `json:"migrations"` // ok, pending or unknown
 	Listener   string         `json:"listener"`   // on, lost or off
 	Kernel     *kernel.Status `json:"kernel,omitempty"`
@@ -89,14 +91,20 @@ func (r readiness) ok() bool { return r.Status == phaseReady || r.Status == "deg
 // check finds out how the replica stands.
 func (h *health) check(ctx context.Context) readiness {
 	h.mu.Lock()
-	r := readiness{Status: h.phase, Reason: h.reason, Database: "unknown", Migrations: "unknown", Listener: "off"}
+	r := readiness{Status: h.phase, Reason: h.reason, Database: "unknown", Writes: "unknown", Migrations: "unknown", Listener: "off"}
 	database, status, listener := h.database, h.kernel, h.listener
 	h.mu.Unlock()
 
+	var refused error
 	if database != nil {
 		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 		defer cancel()
-		r.Database, r.Migrations = checkDatabase(ctx, database)
+		if r.Database, r.Migrations = checkDatabase(ctx, database); r.Database == "ok" {
+			r.Writes = "ok"
+			if refused = database.WritesRefused(ctx); refused != nil {
+				r.Writes = "refused"
+			}
+		}
 	}
 	if status != nil {
 		s := status()
@@ -116,6 +124,8 @@ func (h *health) check(ctx context.Context) readiness {
 		r.Status, r.Reason = "unavailable", "Postgres does not answer"
 	case r.Migrations != "ok":
 		r.Status, r.Reason = "unavailable", "migrations are pending: run minoots migrate up"
+	case refused != nil:
+		r.Status, r.Reason = "unavailable", "Postgres refuses writes: "+refused.Error()
 	case r.Listener == "lost":
 		r.Status, r.Reason = "degraded", "no LISTEN connection: timers are found by polling"
 	case r.Kernel != nil && stale(*r.Kernel):

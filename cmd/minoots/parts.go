@@ -48,7 +48,7 @@ func (p *pools) Close() {
 // connect opens the pools and waits until the schema is there.
 func (r *replica) connect(ctx context.Context) (*pools, error) {
 	p := &pools{}
-	clock := db.NewClock()
+	clock, writes := db.NewClock(), newWrites(r.registry, r.log)
 	for _, role := range []struct {
 		on    bool
 		pool  **db.DB
@@ -64,7 +64,7 @@ func (r *replica) connect(ctx context.Context) (*pools, error) {
 			continue
 		}
 		d, err := db.Connect(ctx, db.Config{
-			URL: r.cfg.DatabaseURL.Reveal(), Name: role.name, MaxConns: role.conns, Clock: clock, Log: r.log,
+			URL: r.cfg.DatabaseURL.Reveal(), Name: role.name, MaxConns: role.conns, Clock: clock, Writes: writes, Log: r.log,
 			CustomPlans: role.name == riverPool, Trusting: role.name != "api",
 		})
 		if err != nil {

@@ -141,8 +141,9 @@ func (r *replica) operate(ctx context.Context, p *parts, front *httpPart) error 
 	return errors.Join(failed, err)
 }
 
-// stopMargin is what a part gets beyond the grace to notice that it is over.
-const stopMargin = 5 * time.Second
+// stopMargin is what a part gets beyond the grace to notice that it is over: the
+// workers need six seconds if all their connections stall.
+const stopMargin = 7 * time.Second
 
 // shutDown stops the parts in the order of Run. Requests under way and jobs
 // under way end side by side, so that both have the whole grace.

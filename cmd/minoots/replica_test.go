@@ -137,10 +137,12 @@ func TestReplicaLivesThroughAnOutage(t *testing.T) {
 type pretend struct {
 	away    error
 	pending bool
+	refused error
 }
 
 func (p pretend) Ping(context.Context) error                      { return p.away }
 func (p pretend) MigrationsPending(context.Context) (bool, error) { return p.pending, nil }
+func (p pretend) WritesRefused(context.Context) error             { return p.refused }
 
 func TestReadiness(t *testing.T) {
 	t.Parallel()
@@ -160,6 +162,7 @@ func TestReadiness(t *testing.T) {
 		"listener lost":  {&health{phase: phaseReady, database: pretend{}, kernel: deaf, listener: true}, true, "degraded", "lost"},
 		"kernel stuck":   {&health{phase: phaseReady, database: pretend{}, kernel: stuck, listener: true}, true, "degraded", "on"},
 		"database away":  {&health{phase: phaseReady, database: pretend{away: errors.New("x")}}, false, "unavailable", "off"},
+		"writes refused": {&health{phase: phaseReady, database: pretend{refused: errors.New("x")}}, false, "unavailable", "off"},
 		"schema pending": {&health{phase: phaseReady, database: pretend{pending: true}}, false, "unavailable", "off"},
 		"starting":       {&health{phase: phaseStarting, reason: "waiting"}, false, "starting", "off"},
 		"stopping":       {&health{phase: phaseStopping, reason: "x", database: pretend{}, kernel: listening}, false, "stopping", "on"},

@@ -37,35 +37,48 @@ const refused = "connection refused"
 
 // create asks a replica for a timer. Failure is empty, or how it failed.
 func (c *caller) create(ctx context.Context, api, key string, body []byte) (id, failure string) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, api+"/v1/timers", bytes.NewReader(body))
+	var said struct{ ID string }
+	failure = c.post(ctx, api+"/v1/timers", key, body, &said)
+	return said.ID, failure
+}
+
+// post sends a request, with an Idempotency-Key unless that is empty, and reads
+// the answer if it is a good one.
+func (c *caller) post(ctx context.Context, url, key string, body []byte, answer any) (failure string) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return "", err.Error()
+		return err.Error()
 	}
 	req.Header.Set("Authorization", "Bearer "+c.key)
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Idempotency-Key", key)
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
+	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return "", failureOf(err)
+		return failureOf(err)
 	}
 	defer res.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	if err != nil {
-		return "", failureOf(err)
+		return failureOf(err)
 	}
-	var said struct{ ID, Code string }
-	if err := json.Unmarshal(text, &said); err != nil {
-		return "", fmt.Sprintf("HTTP %d that is no JSON", res.StatusCode)
+	var said struct{ Code string }
+	good := res.StatusCode == http.StatusOK || res.StatusCode == http.StatusCreated
+	if err = json.Unmarshal(text, &said); err == nil && good {
+		err = json.Unmarshal(text, answer)
 	}
 	switch {
-	case res.StatusCode == http.StatusOK || res.StatusCode == http.StatusCreated:
-		return said.ID, ""
+	case err != nil:
+		return fmt.Sprintf("HTTP %d that is no JSON", res.StatusCode)
+	case good:
+		return ""
 	case res.StatusCode != http.StatusServiceUnavailable:
-		return "", fmt.Sprintf("HTTP %d %s", res.StatusCode, said.Code)
+		return fmt.Sprintf("HTTP %d %s", res.StatusCode, said.Code)
 	case res.Header.Get("Retry-After") == "":
-		return "", "HTTP 503 without Retry-After"
+		return "HTTP 503 without Retry-After"
 	default:
-		return "", unavailable
+		return unavailable
 	}
 }
 

@@ -41,10 +41,11 @@ func diskFull(ctx context.Context, w *world) error {
 		return err
 	}
 	refused := w.load.failed(unavailable)
-	w.fault()
-	if err := rig.Pause(ctx, time.Second); err != nil {
+	spaceAt := w.fault()
+	if err := w.untilReady(ctx); err != nil {
 		return err
 	}
+	onAgain := time.Since(spaceAt)
 	log, err := w.whileFull(ctx, logDir, each)
 	if err != nil {
 		return err
@@ -60,6 +61,8 @@ func diskFull(ctx context.Context, w *world) error {
 		return err
 	}
 	w.row.note("while tables could not grow: %v, %d requests 503; while the log could not: %v", tables, refused, log)
+	w.row.note("ready again %s after there was space for tables", onAgain.Round(time.Millisecond))
+	w.row.must(onAgain <= readyAgain, "readiness came back only %s after there was space for tables", onAgain.Round(time.Millisecond))
 	w.row.must(refused > 0, "no request failed while tables could not grow")
 	w.row.must(tables[off] > 0, "readiness stayed on while tables could not grow")
 	w.row.must(log[off] > 0, "readiness stayed on while the log could not grow")
@@ -91,6 +94,22 @@ func (w *world) smallServer(ctx context.Context) (logDir, tablesDir string, err 
 		err = w.inhabit(ctx, small, template)
 	}
 	return logDir, tablesDir, err
+}
+
+// readyAgain is how soon after its return space is noticed: writes that have failed
+// are tried again each second, and so is a probe.
+const readyAgain = 3 * time.Second
+
+// untilReady waits until all replicas are, for longer than they should take.
+func (w *world) untilReady(ctx context.Context) error {
+	return rig.Until(ctx, 100*time.Millisecond, 5*readyAgain, "the replicas are ready again", func() (bool, error) {
+		for _, m := range w.live() {
+			if _, ready := m.Readiness(ctx); !ready {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
 }
 
 const off = "readiness off"

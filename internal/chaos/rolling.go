@@ -9,22 +9,25 @@ import (
 	"github.com/minoots/minoots/internal/rig"
 )
 
-// rolling restarts all replicas one after another, as a deployment does. Their
-// grace is longer than what is under way takes.
+// grace is longer than what is under way takes, whoever the receiver is.
+const grace = 5 * time.Second
+
+// graceful is a replica that is given that time.
+var graceful = kind{env: []string{"MINOOTS_SHUTDOWN_GRACE=" + grace.String()}}
+
+// rolling restarts all replicas one after another, as a deployment does.
 func rolling(ctx context.Context, w *world) error {
-	const grace = 5 * time.Second
-	k := kind{env: []string{"MINOOTS_SHUTDOWN_GRACE=" + grace.String()}}
-	if err := w.begin(ctx, k, slowReceivers); err != nil {
+	if err := w.begin(ctx, graceful, slowReceivers); err != nil {
 		return err
 	}
 	var slowest time.Duration
 	for _, m := range w.live() {
-		took, err := w.terminate(ctx, m, grace)
+		took, err := w.terminate(ctx, m)
 		if err != nil {
 			return err
 		}
 		slowest = max(slowest, took)
-		if _, err := w.start(ctx, 1, k); err != nil {
+		if _, err := w.start(ctx, 1, graceful); err != nil {
 			return err
 		}
 	}
@@ -41,9 +44,9 @@ func rolling(ctx context.Context, w *world) error {
 	return nil
 }
 
-// terminate ends a replica by SIGTERM and tells how long that took. Clients go on
-// calling it until it refuses them.
-func (w *world) terminate(ctx context.Context, m *member, grace time.Duration) (time.Duration, error) {
+// terminate ends a graceful replica by SIGTERM and tells how long that took.
+// Clients go on calling it until it refuses them.
+func (w *world) terminate(ctx context.Context, m *member) (time.Duration, error) {
 	began := time.Now()
 	if err := m.Process.Signal(syscall.SIGTERM); err != nil {
 		return 0, fmt.Errorf("terminate a replica: %w", err)

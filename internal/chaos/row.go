@@ -89,8 +89,13 @@ func (r *Report) Count() (broken, notRun int) {
 }
 
 // WriteJSON writes the report to a file.
-func (r *Report) WriteJSON(file string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
+func (r *Report) WriteJSON(file string) error { return writeJSON(file, r) }
+
+// WriteJSON writes the report to a file.
+func (r *SoakReport) WriteJSON(file string) error { return writeJSON(file, r) }
+
+func writeJSON(file string, report any) error {
+	text, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -22,8 +22,7 @@ func versions(ctx context.Context, w *world) error {
 	if err := w.inhabit(ctx, w.server, ""); err != nil {
 		return err
 	}
-	old, grace := kind{executable: w.h.cfg.Old}, 5*time.Second
-	old.env = []string{"MINOOTS_SHUTDOWN_GRACE=" + grace.String()}
+	old := kind{executable: w.h.cfg.Old, env: graceful.env}
 	if err := w.migrate(ctx, w.h.cfg.Old); err != nil {
 		return err
 	}
@@ -53,7 +52,7 @@ func versions(ctx context.Context, w *world) error {
 		return err
 	}
 	// One of the old comes back on the new schema, as after a crash in mid-rollout.
-	if _, err := w.terminate(ctx, olds[0], grace); err != nil {
+	if _, err := w.terminate(ctx, olds[0]); err != nil {
 		return err
 	}
 	back, err := w.start(ctx, 1, old)
@@ -64,7 +63,7 @@ func versions(ctx context.Context, w *world) error {
 		if err := rig.Pause(ctx, time.Second); err != nil {
 			return err
 		}
-		if _, err := w.terminate(ctx, m, grace); err != nil {
+		if _, err := w.terminate(ctx, m); err != nil {
 			return err
 		}
 	}

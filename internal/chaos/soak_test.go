@@ -1,0 +1,195 @@
+package chaos
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/testdb"
+)
+
+// newSoakSetup is a soak without replicas, on a database of its own.
+func newSoakSetup(t *testing.T) (*soak, *db.DB) {
+	d := testdb.New(t)
+	s := newSetup(t)
+	s.db = &database{name: d.Name, url: d.URL, pool: d.Pool}
+	api, err := db.Connect(t.Context(), db.Config{URL: d.URL, Name: "test", MaxConns: 2})
+	require.NoError(t, err)
+	t.Cleanup(api.Close)
+	return &soak{world: s.world, report: &SoakReport{}, ledger: newLedger(make(chan struct{})), sizes: map[string][]float64{}}, api
+}
+
+// Retention of the service itself takes what is over, though all is new, and
+// nothing that waits; an audit then misses nothing.
+func TestSoakRetention(t *testing.T) {
+	t.Parallel()
+	s, api := newSoakSetup(t)
+	var timers []db.NewTimer
+	for range 4 {
+		due := minoots.InstantOf(api.Clock().Now().Add(soakAway))
+		n := db.NewTimer{ID: minoots.NewID(), TenantID: tenant, IdempotencyKey: minoots.NewID().String(), Fingerprint: []byte("x")}
+		n.Spec.FireAt = &due
+		timers = append(timers, n)
+	}
+	made, err := api.TimerCreate(t.Context(), timers)
+	require.NoError(t, err)
+	for _, m := range made[:2] {
+		_, err := api.TimerCancel(t.Context(), tenant, m.Timer.ID, nil, nil)
+		require.NoError(t, err)
+	}
+	removed, err := s.retain(t.Context(), time.Minute)
+	require.NoError(t, err)
+	require.Zero(t, removed, "it is over for less than a minute")
+	time.Sleep(20 * time.Millisecond)
+	removed, err = s.retain(t.Context(), 10*time.Millisecond)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, removed)
+	left, err := one[int](t.Context(), s.db, "SELECT count(*) FROM minoots.idempotency_keys")
+	require.NoError(t, err)
+	require.Zero(t, left)
+	audit, err := s.audit(t.Context())
+	require.NoError(t, err)
+	require.True(t, audit.OK, "%+v", audit.Checks)
+	require.NoError(t, s.size(t.Context()))
+	require.Len(t, s.sizes["minoots.timers"], 1)
+	require.NoError(t, s.judgeHistory(t.Context()))
+	require.Empty(t, s.row.Broken)
+}
+
+func TestSoakLedger(t *testing.T) {
+	t.Parallel()
+	l := newLedger(make(chan struct{}))
+	server := httptest.NewServer(l)
+	t.Cleanup(server.Close)
+	deliver := func(id, action, behaviour string) int {
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, server.URL+"/soak/"+behaviour+"/0", nil)
+		require.NoError(t, err)
+		req.Header.Set("webhook-id", id+"_1_"+action)
+		res, err := http.DefaultTransport.RoundTrip(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		return res.StatusCode
+	}
+	past, future := time.Now().Add(-time.Second), time.Now().Add(time.Hour)
+	require.Equal(t, 204, deliver("early", "0", behaviourGood))
+	l.acknowledged("early", future, 1)
+	l.acknowledged("half", past, 2)
+	require.Equal(t, 204, deliver("half", "1", behaviourGood))
+	require.Equal(t, 204, deliver("half", "1", behaviourGood), "a repeat")
+	l.acknowledged("flaky", past, 1)
+	require.Equal(t, 503, deliver("flaky", "0", behaviourFlaky))
+	require.Equal(t, 204, deliver("flaky", "0", behaviourFlaky))
+	l.acknowledged("gone", past, 1)
+	require.Equal(t, 410, deliver("gone", "0", behaviourGone))
+	l.acknowledged("cancelled", past, 1)
+	l.doubt("cancelled")
+	l.cancelled("cancelled", true)
+	l.acknowledged("undead", past, 1)
+	l.cancelled("undead", true)
+	require.Equal(t, 204, deliver("undead", "0", behaviourGood))
+	l.acknowledged("late", past, 1)
+	l.cancelled("late", false)
+	l.acknowledged("distant", future, 1)
+	require.Equal(t, 204, deliver("nobody's", "0", behaviourGood))
+	require.Equal(t, 404, deliver("x", "7", behaviourGood))
+
+	l.acknowledged("doubtful", past, 1)
+	l.doubt("doubtful")
+
+	want := ledgerSums{Acknowledged: 9, Delivered: 3, Cancelled: 2, Doubtful: 1, Early: 1, Undead: 1, Repeated: 1, Retried: 1, Unknown: 1}
+	require.Equal(t, want, l.total())
+	missing, distant := l.waiting(time.Now())
+	require.ElementsMatch(t, []string{"half", "late"}, missing)
+	require.Equal(t, []string{"distant"}, distant)
+	l.forget(time.Hour)
+	require.Len(t, l.promises, 10)
+	l.forget(0)
+	require.Len(t, l.promises, 4, "what is missing, in doubt, or distant")
+	require.Equal(t, want, l.total())
+	require.Greater(t, l.lateness(100)[0], 999.0)
+}
+
+func TestTrend(t *testing.T) {
+	t.Parallel()
+	flat := func(values []float64, byMiddle bool) bool {
+		trend := trendOf("x", "MB", values, median, byMiddle, 1)
+		return trend.Last <= trend.Limit
+	}
+	line := func(n int, at func(int) float64) (values []float64) {
+		for i := range n {
+			values = append(values, at(i))
+		}
+		return values
+	}
+	require.True(t, flat(line(60, func(int) float64 { return 50 }), false))
+	require.True(t, flat(line(60, func(i int) float64 { return 50 + float64(i%7) }), false), "noise")
+	require.True(t, flat(line(60, func(i int) float64 { return min(float64(i)*10, 50) }), false), "it warms up")
+	require.False(t, flat(line(60, func(i int) float64 { return 50 + float64(i) }), false), "a leak")
+	require.True(t, flat(line(60, func(i int) float64 { return min(float64(i)*2, 60) }), true), "a level that is reached late")
+	require.False(t, flat(line(60, func(i int) float64 { return 20 + float64(i)*2 }), true))
+	require.True(t, flat(nil, false), "nothing does not grow")
+}
+
+// Each promise that is broken is found, and one that holds is not.
+func TestSoakJudgeFinds(t *testing.T) {
+	t.Parallel()
+	s, _ := newSoakSetup(t)
+	s.cfg = SoakConfig{For: time.Second, Rate: 1}
+	s.traffic = &soakLoad{failures: map[string]int{unavailable: 5, refused: 1}}
+	past := time.Now().Add(-time.Second)
+	s.ledger.acknowledged("there", past, 1)
+	s.ledger.arrive("there", 0, behaviourGood, time.Now())
+	judge := func() []string {
+		missing, _ := s.ledger.waiting(time.Now())
+		s.report.ledgerSums, s.row.Broken = s.ledger.total(), nil
+		s.judgeTimers(missing)
+		return s.row.Broken
+	}
+	require.Empty(t, judge())
+
+	s.ledger.acknowledged("lost", past, 1)
+	s.ledger.acknowledged("early", time.Now().Add(time.Hour), 1)
+	s.ledger.arrive("early", 0, behaviourGood, time.Now())
+	s.ledger.acknowledged("undead", past, 1)
+	s.ledger.cancelled("undead", true)
+	s.ledger.arrive("undead", 0, behaviourGood, time.Now())
+	s.traffic.failures["HTTP 500 internal"] = 3
+	require.Equal(t, []string{
+		"1 lost: lost", "1 early", "1 deliveries of timers that were cancelled", "3 API requests failed by HTTP 500 internal",
+	}, judge())
+	require.True(t, s.report.addsUp())
+	s.report.Distant = 1
+	require.False(t, s.report.addsUp())
+
+	s.row.Broken = nil
+	require.NoError(t, s.judgeDistant(t.Context(), []string{minoots.NewID().String()}))
+	require.Equal(t, []string{"of 1 timers that are due in a year, 0 are still scheduled"}, s.row.Broken)
+
+	s.row.Broken = nil
+	_, err := s.db.pool.Exec(t.Context(), `INSERT INTO minoots.firings (timer_id, due_at, fired_at, occurrence, actions, started, tenant_id, status)
+		VALUES ($1, now(), now(), 1, 1, 1, $2, 'running')`,
+		minoots.NewID().String(), tenant)
+	require.NoError(t, err)
+	require.NoError(t, s.judgeAudit(t.Context()))
+	require.Contains(t, strings.Join(s.row.Broken, "; "), "audit firing_without_job: 1 found")
+
+	s.row.Broken = nil
+	for i := range 60 {
+		s.report.Samples = append(s.report.Samples, sample{MemoryMB: 50 + 2*float64(i), Goroutines: 100})
+		s.sizes["minoots.timers"] = append(s.sizes["minoots.timers"], 5*float64(i))
+	}
+	s.judgeGrowth()
+	require.Len(t, s.row.Broken, 1, "too short for more")
+	s.row.Broken, s.cfg.For = nil, soakTelling
+	s.judgeGrowth()
+	require.Len(t, s.row.Broken, 2)
+	require.Contains(t, s.row.Broken[0], "growth of memory")
+	require.Contains(t, s.row.Broken[1], "growth of minoots.timers")
+}
