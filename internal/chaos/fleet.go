@@ -115,11 +115,15 @@ func (w *world) kill(ctx context.Context, m *member) error {
 	if err := m.Process.Signal(syscall.SIGSTOP); err != nil {
 		return fmt.Errorf("stop a replica: %w", err)
 	}
+	frozen := time.Now()
 	before := w.underWay(ctx, m.name)
 	if err := m.Process.Kill(); err != nil {
 		return fmt.Errorf("kill a replica: %w", err)
 	}
 	w.died(ctx, m, time.Now(), before)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deaths[len(w.deaths)-1].frozen = frozen
 	return nil
 }
 
@@ -151,7 +155,10 @@ func (w *world) remove(m *member) {
 
 // death is the end of a replica, and the timers whose actions it had under way.
 type death struct {
-	at       time.Time
+	at time.Time
+	// frozen is since when it stood still, for us to see what it had under way;
+	// zero if it did not. That is no part of the fault.
+	frozen   time.Time
 	replica  string
 	inFlight map[string]bool
 }

@@ -90,7 +90,7 @@ func (t *tally) count(w *world, timer timer, d delivery) {
 		}
 	}
 	if len(deaths) == 0 {
-		t.worst = max(t.worst, late)
+		t.worst = max(t.worst, late-w.held(d))
 	}
 	if extra := len(d.arrivals) - 1 - len(deaths); extra > 0 {
 		t.unasked += extra
@@ -101,6 +101,22 @@ func (t *tally) count(w *world, timer timer, d delivery) {
 			t.slowest = max(t.slowest, d.arrivals[again].Sub(x.at))
 		}
 	}
+}
+
+// held is how long a delivery was late because a replica stood still for us to
+// look at, before it was killed.
+func (w *world) held(d delivery) (held time.Duration) {
+	for _, x := range w.deaths {
+		if x.frozen.IsZero() || !d.due.Before(x.at) || !d.arrivals[0].After(x.at) {
+			continue
+		}
+		from := x.frozen
+		if d.due.After(from) {
+			from = d.due
+		}
+		held += x.at.Sub(from)
+	}
+	return held
 }
 
 // percentile is of the lateness at the receiver.

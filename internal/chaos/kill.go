@@ -44,12 +44,16 @@ const takeOver = 2 * time.Second
 
 // mustBearDeaths holds what is promised for the death of a process.
 func (w *world) mustBearDeaths(t *tally) {
-	inFlight := 0
+	inFlight, frozen := 0, time.Duration(0)
 	for _, d := range w.deaths {
 		inFlight += len(d.inFlight)
+		if !d.frozen.IsZero() {
+			frozen = max(frozen, d.at.Sub(d.frozen))
+		}
 	}
-	w.row.note("%d deaths with %d timers in flight, which came again after %s at most; what was merely due came at most %s late",
-		len(w.deaths), inFlight, t.slowest.Round(time.Millisecond), t.worst.Round(time.Millisecond))
+	w.row.note("%d deaths with %d timers in flight, which came again after %s at most; what was merely due came at most %s late, "+
+		"the %s at most left out for which replicas stood still before they were killed",
+		len(w.deaths), inFlight, t.slowest.Round(time.Millisecond), t.worst.Round(time.Millisecond), frozen.Round(time.Millisecond))
 	w.row.must(len(w.deaths) > 0, "no replica died")
 	w.row.must(t.worst <= onTime, "what was merely due came %s late", t.worst.Round(time.Millisecond))
 	w.row.must(t.unasked == 0, "%d repeats of what was not in flight", t.unasked)

@@ -36,6 +36,9 @@ func stall(ctx context.Context, w *world) error {
 	inFlight := w.underWay(ctx, victim.name)
 	proxy.Set(faultproxy.Stall)
 	began := time.Now()
+	for id := range w.underWay(ctx, victim.name) { // and what was committed between
+		inFlight[id] = true
+	}
 	if err := rig.Pause(ctx, 20*time.Second); err != nil {
 		return err
 	}
