@@ -96,6 +96,7 @@ func build(cfg Config) *API {
 	}
 	a.huma = humago.New(a.mux, documentConfig())
 	a.timerRoutes()
+	a.timerChangeRoutes()
 	a.timerListRoutes()
 	a.batchRoutes()
 	a.firingRoutes()

@@ -19,7 +19,8 @@ var needs = map[string]minoots.Role{
 	"createTimer": minoots.RoleTimerWrite, "createTimers": minoots.RoleTimerWrite,
 	"listTimers": minoots.RoleTimerRead, "getTimer": minoots.RoleTimerRead,
 	"listFirings": minoots.RoleTimerRead, "getFiring": minoots.RoleTimerRead,
-	"cancelTimer":  minoots.RoleTimerCancel,
+	"cancelTimer": minoots.RoleTimerCancel,
+	"pauseTimer":  minoots.RoleTimerWrite, "resumeTimer": minoots.RoleTimerWrite,
 	"createApiKey": minoots.RoleTenantAdmin, "listApiKeys": minoots.RoleTenantAdmin,
 	"deleteApiKey": minoots.RoleTenantAdmin, "rotateApiKey": minoots.RoleTenantAdmin,
 	"createSigningSecret": minoots.RoleTenantAdmin, "listSigningSecrets": minoots.RoleTenantAdmin,
@@ -35,6 +36,8 @@ func (b *bundle) operations(fn func(op *huma.Operation, path, body string)) {
 	fill := map[string]string{
 		"/v1/timers/{id}":                      "/v1/timers/" + timer.String(),
 		"/v1/timers/{id}/cancel":               "/v1/timers/" + timer.String() + "/cancel",
+		"/v1/timers/{id}/pause":                "/v1/timers/" + timer.String() + "/pause",
+		"/v1/timers/{id}/resume":               "/v1/timers/" + timer.String() + "/resume",
 		"/v1/timers/{id}/firings":              "/v1/timers/" + timer.String() + "/firings",
 		"/v1/timers/{id}/firings/{occurrence}": "/v1/timers/" + timer.String() + "/firings/1",
 		"/v1/api-keys/{id}":                    "/v1/api-keys/" + key.String(),

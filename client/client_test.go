@@ -96,6 +96,10 @@ func TestTheOtherCalls(t *testing.T) {
 	require.NoError(t, err)
 	_, err = c.CancelTimer(t.Context(), id, "plans changed", "")
 	require.NoError(t, err)
+	_, err = c.PauseTimer(t.Context(), id)
+	require.NoError(t, err)
+	_, err = c.ResumeTimer(t.Context(), id, minoots.ResumeSkip)
+	require.NoError(t, err)
 	firings, err := c.ListFirings(t.Context(), id, "abc", 5)
 	require.NoError(t, err)
 	require.Equal(t, 1, firings.Items[0].Occurrence)
@@ -107,6 +111,8 @@ func TestTheOtherCalls(t *testing.T) {
 	require.Equal(t, []string{
 		"GET /v1/timers/" + timerID + "  ",
 		"POST /v1/timers/" + timerID + `/cancel  {"reason":"plans changed"}`,
+		"POST /v1/timers/" + timerID + "/pause  ",
+		"POST /v1/timers/" + timerID + `/resume  {"policy":"skip"}`,
 		"GET /v1/timers/" + timerID + "/firings cursor=abc&limit=5 ",
 	}, calls)
 }

@@ -77,6 +77,8 @@ func TestExitStatusAndOneLineErrors(t *testing.T) {
 		{append(api, "timers", "list", "--limit=-1"), exitMisuse, "--limit"},
 		{append(api, "timers", "list", "--due-after=soon"), exitMisuse, "--due-after"},
 		{append(api, "timers", "get", "12"), exitMisuse, "12"},
+		{append(api, "timers", "pause"), exitMisuse, "at least 1"},
+		{append(api, "timers", "resume", someID, "--policy=maybe"), exitMisuse, "shift"},
 		{append(api, "timers", "watch", "--every=1ms"), exitMisuse, "--every"},
 		{append(api, "timers", "get", someID), exitFailed, "is the server running"},
 		{[]string{"timers", "list"}, exitMisuse, "minoots dev"},
@@ -211,6 +213,10 @@ func TestTimersListAndWatch(t *testing.T) {
 	require.True(t, json.Valid([]byte(out)), out)
 	_, out, _ = cli(t, "", append(flags, "timers", "cancel", someID, someID)...)
 	require.Equal(t, strings.Repeat(someID+" settled\n", 2), out)
+	_, out, _ = cli(t, "", append(flags, "timers", "pause", someID, someID)...)
+	require.Equal(t, strings.Repeat(someID+" settled\n", 2), out)
+	_, out, _ = cli(t, "", append(flags, "timers", "resume", someID, "--policy=fire", "--json")...)
+	require.True(t, json.Valid([]byte(out)), out)
 	_, out, _ = cli(t, "", append(flags, "timers", "get", someID)...)
 	require.Contains(t, out, "settled")
 }
