@@ -20,6 +20,7 @@ var needs = map[string]minoots.Role{
 	"listTimers": minoots.RoleTimerRead, "getTimer": minoots.RoleTimerRead,
 	"listFirings": minoots.RoleTimerRead, "getFiring": minoots.RoleTimerRead,
 	"cancelTimer": minoots.RoleTimerCancel,
+	"updateTimer": minoots.RoleTimerWrite,
 	"pauseTimer":  minoots.RoleTimerWrite, "resumeTimer": minoots.RoleTimerWrite,
 	"createApiKey": minoots.RoleTenantAdmin, "listApiKeys": minoots.RoleTenantAdmin,
 	"deleteApiKey": minoots.RoleTenantAdmin, "rotateApiKey": minoots.RoleTenantAdmin,

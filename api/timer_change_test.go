@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,6 +68,49 @@ func TestBadChanges(t *testing.T) {
 		{"policy twice", "POST", timer + "/resume", `{"policy":"fire","policy":"skip"}`, 422, "policy", "stands twice", nil},
 		{"resume field", "POST", timer + "/resume", `{"polcy":"fire"}`, 422, "polcy", "want one of policy", nil},
 	}
+	ok := `{"name":"b"}`
+	for _, c := range []struct {
+		what, body, field, message string
+		status                     int
+	}{
+		{"empty", ``, "", "is empty", 400},
+		{"not JSON", `name=b`, "", "is not JSON", 400},
+		{"list", `[]`, "", "must be an object", 422},
+		{"unknown field", `{"nmae":"b"}`, "nmae", "is not a field here", 422},
+		{"status", `{"status":"paused"}`, "status", "is not a field here", 422},
+		{"requestedBy", `{"requestedBy":"me"}`, "requestedBy", "is not a field here", 422},
+		{"both", `{"duration":"1h","fireAt":"2099-01-01T00:00:00Z"}`, "", "and has 2", 422},
+		{"no time", `{"duration":null}`, "", "and has 0", 422},
+		{"past", `{"fireAt":"2020-01-01T00:00:00Z"}`, "fireAt", "is in the past", 422},
+		{"bad duration", `{"name":"b","duration":"soon"}`, "duration", "not a duration", 422},
+		{"too far", `{"duration":"40000d"}`, "duration", "100 years", 422},
+		{"recurrence", `{"recurrence":{"cron":"0 9 * * *"}}`, "recurrence", "not available", 422},
+		{"NUL", `{"name":"b\u0000"}`, "name", "NUL", 422},
+		{"NUL within", `{"metadata":{"a":"\u0000"}}`, "metadata.a", "NUL", 422},
+		{"long", `{"name":"` + strings.Repeat("x", 257) + `"}`, "name", "256 characters", 422},
+		{"number", `{"name":1}`, "name", "must be a string", 422},
+		{"label", `{"labels":{"a":1}}`, "labels.a", "must be a string", 422},
+		{"labels", `{"labels":"a"}`, "labels", "must be an object", 422},
+		{"jitter", `{"jitterMs":-1}`, "jitterMs", "from 0", 422},
+		{"no actions", `{"actionBundle":{"concurrency":2}}`, "actionBundle.actions", "is missing", 422},
+		{"kind", `{"actionBundle":{"actions":[{"id":"a","kind":"sms"}]}}`, "actionBundle.actions[0].kind", "must be one of", 422},
+		{"parameters", `{"actionBundle":{"actions":[{"id":"a","kind":"webhook","parameters":{"url":"ftp://x"}}]}}`,
+			"actionBundle.actions[0].parameters.url", "http", 422},
+		{"large", `{"metadata":"` + strings.Repeat("x", minoots.MaxTimerBytes) + `"}`, "", "at most 262144 bytes", 413},
+	} {
+		cases = append(cases, badRequest{"patch: " + c.what, "PATCH", timer, c.body, c.status, c.field, c.message, nil})
+	}
+	for _, tag := range []string{`1`, `"1`, `"1" "2"`, `W/1`, `, "1"`} {
+		cases = append(cases, badRequest{"If-Match " + tag, "PATCH", timer, ok, 422, "If-Match", "in quotes", []string{"If-Match", tag}})
+	}
+	for _, tag := range []string{`"2"`, `W/"1"`, `"2", "3"`} {
+		cases = append(cases, badRequest{"If-Match " + tag, "PATCH", timer, ok, 412, "", "its version is 1", []string{"If-Match", tag}})
+	}
+	cases = append(cases,
+		badRequest{"patch of none", "PATCH", nobody, ok, 404, "", "no timer", []string{"If-Match", "*"}},
+		badRequest{"patch of others'", "PATCH", timer, ok, 404, "", "no timer", []string{"X-Api-Key", b.other}},
+		badRequest{"patch of what is over", "PATCH", over, ok, 409, "", "is over (cancelled)", nil},
+		badRequest{"patch as a form", "PATCH", timer, ok, 415, "", "application/json", []string{"Content-Type", "text/plain"}})
 	for operation, body := range map[string]string{"pause": "", "resume": ""} {
 		at := "/" + operation
 		cases = append(cases,

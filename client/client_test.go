@@ -100,6 +100,9 @@ func TestTheOtherCalls(t *testing.T) {
 	require.NoError(t, err)
 	_, err = c.ResumeTimer(t.Context(), id, minoots.ResumeSkip)
 	require.NoError(t, err)
+	_, err = c.PatchTimer(t.Context(), id, map[string]any{"name": nil}, 3)
+	require.NoError(t, err)
+	require.Equal(t, `"3"`, (*requests)[len(*requests)-1].header.Get("If-Match"))
 	firings, err := c.ListFirings(t.Context(), id, "abc", 5)
 	require.NoError(t, err)
 	require.Equal(t, 1, firings.Items[0].Occurrence)
@@ -113,6 +116,7 @@ func TestTheOtherCalls(t *testing.T) {
 		"POST /v1/timers/" + timerID + `/cancel  {"reason":"plans changed"}`,
 		"POST /v1/timers/" + timerID + "/pause  ",
 		"POST /v1/timers/" + timerID + `/resume  {"policy":"skip"}`,
+		"PATCH /v1/timers/" + timerID + `  {"name":null}`,
 		"GET /v1/timers/" + timerID + "/firings cursor=abc&limit=5 ",
 	}, calls)
 }

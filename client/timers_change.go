@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"github.com/minoots/minoots"
 )
@@ -19,6 +20,20 @@ func (c *Client) ResumeTimer(ctx context.Context, id minoots.ID, policy minoots.
 	return c.change(ctx, id, "resume", struct {
 		Policy minoots.ResumePolicy `json:"policy,omitempty"`
 	}{policy})
+}
+
+// PatchTimer changes a scheduled or paused timer by a merge patch (RFC 7396),
+// anything that encodes as a JSON object: what it names is replaced, and null
+// takes away. With a version other than 0, a timer that has another one by now is
+// minoots.CodeStale, and is left as it is.
+func (c *Client) PatchTimer(ctx context.Context, id minoots.ID, patch any, version int64) (minoots.Timer, error) {
+	what := call{method: http.MethodPatch, path: "/v1/timers/" + id.String(), body: patch}
+	if version != 0 {
+		what.header = map[string]string{"If-Match": strconv.Quote(strconv.FormatInt(version, 10))}
+	}
+	var t minoots.Timer
+	err := c.do(ctx, what, &t)
+	return t, err
 }
 
 func (c *Client) change(ctx context.Context, id minoots.ID, operation string, body any) (minoots.Timer, error) {

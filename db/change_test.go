@@ -157,6 +157,13 @@ var changes = map[string]func(t *testing.T, d *db.DB, tenant string, id minoots.
 	"pause": func(t *testing.T, d *db.DB, tenant string, id minoots.ID) (db.Changed, error) {
 		return d.TimerPause(t.Context(), tenant, id)
 	},
+	"update": func(t *testing.T, d *db.DB, tenant string, id minoots.ID) (db.Changed, error) {
+		timer, err := d.TimerGet(t.Context(), tenant, id)
+		if err != nil {
+			return db.Changed{}, err
+		}
+		return d.TimerUpdate(t.Context(), tenant, id, db.TimerUpdate{Version: timer.Version, Spec: timerNamed("changed")})
+	},
 	"resume": func(t *testing.T, d *db.DB, tenant string, id minoots.ID) (db.Changed, error) {
 		return d.TimerResume(t.Context(), tenant, id, minoots.ResumeShift)
 	},

@@ -18,6 +18,16 @@ ALTER TABLE minoots.timer_states
         (status <> 'paused' OR held_due_at IS NOT NULL AND paused_at IS NOT NULL) NOT VALID;
 ALTER TABLE minoots.timers ADD COLUMN patched bigint;
 
+-- is_patched tells whether the statement that asks sees that version of a timer's definition. STABLE, so
+-- that it looks with the snapshot of that statement. A function, so that the planner takes it for cheap:
+-- next to no timer that is due has been patched.
+CREATE FUNCTION minoots.is_patched(id uuid, version bigint) RETURNS boolean
+LANGUAGE sql STABLE COST 1 AS $$
+SELECT EXISTS (SELECT FROM minoots.timers t WHERE t.id = is_patched.id AND t.patched = version)
+$$;
+REVOKE ALL ON FUNCTION minoots.is_patched FROM PUBLIC;
+
 -- +goose Down
+DROP FUNCTION minoots.is_patched;
 ALTER TABLE minoots.timers DROP COLUMN patched;
 ALTER TABLE minoots.timer_states DROP COLUMN held_due_at, DROP COLUMN paused_at, DROP COLUMN patched;

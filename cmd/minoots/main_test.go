@@ -77,6 +77,11 @@ func TestExitStatusAndOneLineErrors(t *testing.T) {
 		{append(api, "timers", "list", "--limit=-1"), exitMisuse, "--limit"},
 		{append(api, "timers", "list", "--due-after=soon"), exitMisuse, "--due-after"},
 		{append(api, "timers", "get", "12"), exitMisuse, "12"},
+		{append(api, "timers", "patch", someID), exitMisuse, "nothing to change"},
+		{append(api, "timers", "patch", someID, "--in=5s", "--at=2026-11-23T09:00:00Z"), exitMisuse, "at in"},
+		{append(api, "timers", "patch", someID, "--in=soon"), exitMisuse, "--in"},
+		{append(api, "timers", "patch", someID, "--metadata={"), exitMisuse, "JSON"},
+		{append(api, "timers", "patch", someID, "--file=-"), exitMisuse, "not a merge patch"},
 		{append(api, "timers", "pause"), exitMisuse, "at least 1"},
 		{append(api, "timers", "resume", someID, "--policy=maybe"), exitMisuse, "shift"},
 		{append(api, "timers", "watch", "--every=1ms"), exitMisuse, "--every"},
@@ -193,6 +198,19 @@ func TestTimersCreateMergesFileAndFlags(t *testing.T) {
 	status, _, errOut = cli(t, `{"duratoin":"1s"}`, append(flags, "timers", "create", "--file=-")...)
 	require.Equal(t, exitMisuse, status)
 	require.Contains(t, errOut, "duratoin")
+}
+
+func TestTimersPatch(t *testing.T) {
+	t.Parallel()
+	flags, asked := pretendAPI(t, `{"id":"`+someID+`","status":"paused"}`)
+	status, out, errOut := cli(t, `{"metadata":{"a":null},"name":"from file"}`, append(flags, "timers", "patch", someID, "--file=-",
+		"--in=45m", "--name=", "--label=a=1", "--unlabel=b", "--webhook=https://example.com/x", "--if-match=3")...)
+	require.Equal(t, exitDone, status, errOut)
+	require.Equal(t, someID+" paused\n", out)
+	method, body, _ := strings.Cut(*asked, " /v1/timers/"+someID+" ")
+	require.Equal(t, "PATCH", method)
+	require.JSONEq(t, `{"name":"","duration":"45m","labels":{"a":"1","b":null},"metadata":{"a":null},"actionBundle":{"actions":[
+		{"id":"webhook","kind":"webhook","parameters":{"url":"https://example.com/x"}}]}}`, body)
 }
 
 func TestTimersListAndWatch(t *testing.T) {

@@ -25,7 +25,7 @@ func newTimers() *cobra.Command {
 			"  minoots timers watch",
 	}
 	cmd.AddCommand(newTimersCreate(), newTimersGet(), newTimersList(), newTimersWatch(),
-		newTimersCancel(), newTimersPause(), newTimersResume())
+		newTimersCancel(), newTimersPatch(), newTimersPause(), newTimersResume())
 	return cmd
 }
 
