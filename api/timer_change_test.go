@@ -56,6 +56,36 @@ func TestPauseAndResumeTimer(t *testing.T) {
 	assert.Empty(t, b.hints.take(), "nothing was resumed")
 }
 
+func TestSnoozeAndFireTimer(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	made := b.create(`{"duration":"1h"}`)
+	b.hints.take()
+	var got minoots.Timer
+	b.post(made.ID, "snooze", `{"duration":"10m"}`).is(http.StatusOK).into(&got)
+	assert.Equal(t, made.FireAt.Add(10*time.Minute), got.FireAt.Time)
+	assert.Equal(t, made.Duration, got.Duration, "as asked for")
+	until := minoots.InstantOf(time.Now().Add(5 * time.Hour))
+	for range 2 {
+		a := b.post(made.ID, "snooze", `{"until":"`+until.String()+`"}`).is(http.StatusOK)
+		a.into(&got)
+		assert.Equal(t, until, got.FireAt)
+		assert.Equal(t, `"3"`, a.Header.Get("ETag"))
+	}
+	require.Len(t, b.hints.take(), 2, "kernels would else wake for nothing, and know nothing of the new instant")
+
+	b.post(made.ID, "pause", "").is(http.StatusOK)
+	b.post(made.ID, "snooze", `{"duration":"10m"}`).is(http.StatusConflict).problem()
+	for range 2 {
+		b.post(made.ID, "fire", "").is(http.StatusOK).into(&got)
+		assert.Equal(t, minoots.StatusScheduled, got.Status)
+		assert.EqualValues(t, 5, got.Version)
+	}
+	hints := b.hints.take()
+	require.Len(t, hints, 1)
+	assert.True(t, hints[0].Equal(got.FireAt.Time))
+}
+
 func TestBadChanges(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -67,6 +97,16 @@ func TestBadChanges(t *testing.T) {
 		{"policy as number", "POST", timer + "/resume", `{"policy":1}`, 422, "policy", "must be a string", nil},
 		{"policy twice", "POST", timer + "/resume", `{"policy":"fire","policy":"skip"}`, 422, "policy", "stands twice", nil},
 		{"resume field", "POST", timer + "/resume", `{"polcy":"fire"}`, 422, "polcy", "want one of policy", nil},
+		{"snooze: empty", "POST", timer + "/snooze", ``, 400, "", "is empty", nil},
+		{"snooze: nothing", "POST", timer + "/snooze", `{}`, 422, "", "exactly one of duration and until", nil},
+		{"snooze: both", "POST", timer + "/snooze", `{"duration":"1h","until":"2099-01-01T00:00:00Z"}`, 422, "", "exactly one", nil},
+		{"snooze: field", "POST", timer + "/snooze", `{"for":"1h"}`, 422, "for", "want one of duration, until", nil},
+		{"snooze: back", "POST", timer + "/snooze", `{"duration":"-1h"}`, 422, "duration", "from 1ms", nil},
+		{"snooze: soon", "POST", timer + "/snooze", `{"duration":"soon"}`, 422, "duration", "not a duration", nil},
+		{"snooze: past", "POST", timer + "/snooze", `{"until":"2020-01-01T00:00:00Z"}`, 422, "until", "in the past", nil},
+		{"snooze: too far", "POST", timer + "/snooze", `{"until":"2999-01-01T00:00:00Z"}`, 422, "until", "100 years", nil},
+		{"snooze: beyond", "POST", timer + "/snooze", `{"duration":"36525d"}`, 409, "", "100 years", nil},
+		{"snooze: earlier", "POST", timer + "/snooze", `{"until":"` + minoots.InstantOf(time.Now().Add(time.Minute)).String() + `"}`, 409, "", "due later", nil},
 	}
 	ok := `{"name":"b"}`
 	for _, c := range []struct {
@@ -111,7 +151,7 @@ func TestBadChanges(t *testing.T) {
 		badRequest{"patch of others'", "PATCH", timer, ok, 404, "", "no timer", []string{"X-Api-Key", b.other}},
 		badRequest{"patch of what is over", "PATCH", over, ok, 409, "", "is over (cancelled)", nil},
 		badRequest{"patch as a form", "PATCH", timer, ok, 415, "", "application/json", []string{"Content-Type", "text/plain"}})
-	for operation, body := range map[string]string{"pause": "", "resume": ""} {
+	for operation, body := range map[string]string{"pause": "", "resume": "", "snooze": `{"duration":"1h"}`, "fire": ""} {
 		at := "/" + operation
 		cases = append(cases,
 			badRequest{operation + " of none", "POST", nobody + at, body, 404, "", "no timer", nil},

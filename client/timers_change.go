@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/minoots/minoots"
 )
@@ -20,6 +21,28 @@ func (c *Client) ResumeTimer(ctx context.Context, id minoots.ID, policy minoots.
 	return c.change(ctx, id, "resume", struct {
 		Policy minoots.ResumePolicy `json:"policy,omitempty"`
 	}{policy})
+}
+
+// SnoozeTimer makes a scheduled timer due later by a duration: after its time, or
+// after now if that has passed. Repeated, it does so again; see SnoozeTimerUntil.
+func (c *Client) SnoozeTimer(ctx context.Context, id minoots.ID, by minoots.Duration) (minoots.Timer, error) {
+	return c.change(ctx, id, "snooze", struct {
+		Duration minoots.Duration `json:"duration"`
+	}{by})
+}
+
+// SnoozeTimerUntil makes a scheduled timer due at an instant, which must not be
+// before its time: that is minoots.CodeConflict.
+func (c *Client) SnoozeTimerUntil(ctx context.Context, id minoots.ID, until time.Time) (minoots.Timer, error) {
+	return c.change(ctx, id, "snooze", struct {
+		Until minoots.Instant `json:"until"`
+	}{minoots.InstantOf(until)})
+}
+
+// FireTimer makes a scheduled or paused timer due now, and does not wait for it
+// to fire. One that has fired or is over is minoots.CodeConflict.
+func (c *Client) FireTimer(ctx context.Context, id minoots.ID) (minoots.Timer, error) {
+	return c.change(ctx, id, "fire", nil)
 }
 
 // PatchTimer changes a scheduled or paused timer by a merge patch (RFC 7396),

@@ -164,6 +164,13 @@ var changes = map[string]func(t *testing.T, d *db.DB, tenant string, id minoots.
 		}
 		return d.TimerUpdate(t.Context(), tenant, id, db.TimerUpdate{Version: timer.Version, Spec: timerNamed("changed")})
 	},
+	"snooze": func(t *testing.T, d *db.DB, tenant string, id minoots.ID) (db.Changed, error) {
+		hour := minoots.Duration(time.Hour)
+		return d.TimerSnooze(t.Context(), tenant, id, &hour, nil)
+	},
+	"fire": func(t *testing.T, d *db.DB, tenant string, id minoots.ID) (db.Changed, error) {
+		return d.TimerFire(t.Context(), tenant, id)
+	},
 	"resume": func(t *testing.T, d *db.DB, tenant string, id minoots.ID) (db.Changed, error) {
 		return d.TimerResume(t.Context(), tenant, id, minoots.ResumeShift)
 	},

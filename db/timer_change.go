@@ -17,8 +17,11 @@ var timerPauseSQL string
 //go:embed query/timer_resume.sql
 var timerResumeSQL string
 
-//go:embed query/timer_update.sql
-var timerUpdateSQL string
+//go:embed query/timer_snooze.sql
+var timerSnoozeSQL string
+
+//go:embed query/timer_fire.sql
+var timerFireSQL string
 
 // Changed is a timer as a change left it.
 type Changed struct {
@@ -50,45 +53,48 @@ func (d *DB) TimerResume(ctx context.Context, tenant string, id minoots.ID, poli
 	return out, err
 }
 
-// TimerUpdate is a new definition of a timer.
-type TimerUpdate struct {
-	// Version is that of the timer on which the definition was built.
-	Version int64
-	// Spec is the whole definition, validated. Without Duration and FireAt the
-	// time stays; RequestedBy always does.
-	Spec minoots.TimerSpec
-	// MovesDue says that the due instant follows from the spec anew: the time or
-	// the jitter has changed. Occurrence is the firing to come.
-	MovesDue   bool
-	Occurrence int
-	// Fields names what was changed, for the log.
-	Fields []string
-}
-
-// TimerUpdate changes the definition of a scheduled or paused timer. One that
-// has another version by now is CodeStale; one that has fired or is over is
-// CodeConflict.
-func (d *DB) TimerUpdate(ctx context.Context, tenant string, id minoots.ID, u TimerUpdate) (Changed, error) {
-	cols := newTimerColumns(1)
-	if err := cols.add(&NewTimer{ID: id, TenantID: tenant, Spec: u.Spec}); err != nil {
-		return Changed{}, err
+// TimerSnooze makes a scheduled timer due later: by a duration after its time, or
+// after now if that has passed, or at an instant. Exactly one of them is given.
+// An instant before its time, or a timer that is not scheduled, is CodeConflict.
+func (d *DB) TimerSnooze(ctx context.Context, tenant string, id minoots.ID, by *minoots.Duration, until *minoots.Instant) (Changed, error) {
+	var us *int64
+	if by != nil {
+		v := roundUp(*by).Microseconds()
+		us = &v
 	}
-	var jitterUs *int64
-	if u.MovesDue {
-		us := jitter(id, u.Occurrence, u.Spec.JitterMs).Microseconds()
-		jitterUs = &us
+	var at *time.Time
+	if until != nil {
+		at = &until.Time
 	}
-	out, was, changed, err := d.change(ctx, timerUpdateSQL, id, tenant, u.Version, cols.durationUs[0], cols.at[0], jitterUs,
-		cols.names[0], cols.labels[0], cols.metadata[0], cols.bundle[0], cols.binding[0], cols.misfires[0],
-		cols.jitterMs[0], cols.actions[0], u.Fields)
+	out, was, changed, err := d.change(ctx, timerSnoozeSQL, id, tenant, us, at, minoots.MaxHorizon.Microseconds())
 	switch {
 	case err != nil || changed:
 		return out, err
-	case was != minoots.StatusScheduled && was != minoots.StatusPaused:
-		return Changed{}, cannot(was, "changed")
+	case was == minoots.StatusPaused:
+		return Changed{}, &minoots.Error{
+			Code: minoots.CodeConflict, Message: "the timer is paused", Hint: "resume it first, or PATCH its fireAt or duration",
+		}
+	case was != minoots.StatusScheduled:
+		return Changed{}, cannot(was, "snoozed")
+	case until != nil && until.Equal(out.Timer.FireAt.Time):
+		return out, nil
+	case until != nil && until.Before(out.Timer.FireAt.Time):
+		return Changed{}, &minoots.Error{
+			Code: minoots.CodeConflict, Message: "the timer is due later than that already", Hint: "to have it fire earlier, PATCH its fireAt",
+		}
 	default:
-		return Changed{}, minoots.Errorf(minoots.CodeStale, "the timer has changed: its version is %d by now", out.Timer.Version)
+		return Changed{}, minoots.Errorf(minoots.CodeConflict, "the timer would be due in more than 100 years")
 	}
+}
+
+// TimerFire makes a scheduled or paused timer due now. One that is due already is
+// given unchanged; one that has fired or is over is CodeConflict.
+func (d *DB) TimerFire(ctx context.Context, tenant string, id minoots.ID) (Changed, error) {
+	out, was, _, err := d.change(ctx, timerFireSQL, id, tenant)
+	if err == nil && was != minoots.StatusScheduled && was != minoots.StatusPaused {
+		return Changed{}, cannot(was, "fired again")
+	}
+	return out, err
 }
 
 // change runs a statement that may change one timer, and reads the timer in the

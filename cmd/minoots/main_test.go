@@ -84,6 +84,10 @@ func TestExitStatusAndOneLineErrors(t *testing.T) {
 		{append(api, "timers", "patch", someID, "--file=-"), exitMisuse, "not a merge patch"},
 		{append(api, "timers", "pause"), exitMisuse, "at least 1"},
 		{append(api, "timers", "resume", someID, "--policy=maybe"), exitMisuse, "shift"},
+		{append(api, "timers", "snooze", someID), exitMisuse, "for until"},
+		{append(api, "timers", "snooze", someID, "--for=soon"), exitMisuse, "--for"},
+		{append(api, "timers", "snooze", someID, "--until=soon"), exitMisuse, "--until"},
+		{append(api, "timers", "fire", "12"), exitMisuse, "12"},
 		{append(api, "timers", "watch", "--every=1ms"), exitMisuse, "--every"},
 		{append(api, "timers", "get", someID), exitFailed, "is the server running"},
 		{[]string{"timers", "list"}, exitMisuse, "minoots dev"},
@@ -211,6 +215,24 @@ func TestTimersPatch(t *testing.T) {
 	require.Equal(t, "PATCH", method)
 	require.JSONEq(t, `{"name":"","duration":"45m","labels":{"a":"1","b":null},"metadata":{"a":null},"actionBundle":{"actions":[
 		{"id":"webhook","kind":"webhook","parameters":{"url":"https://example.com/x"}}]}}`, body)
+}
+
+func TestTimersSnoozeAndFire(t *testing.T) {
+	t.Parallel()
+	flags, asked := pretendAPI(t, `{"id":"`+someID+`","status":"scheduled","fireAt":"2020-11-23T09:00:00Z"}`)
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"snooze", someID, "--for=10m"}, `/snooze {"duration":"10m"}`},
+		{[]string{"snooze", someID, "--until=2026-11-23T10:00:00+01:00"}, `/snooze {"until":"2026-11-23T09:00:00.000000Z"}`},
+		{[]string{"fire", someID}, "/fire "},
+	} {
+		status, out, errOut := cli(t, "", append(append(flags, "timers"), test.args...)...)
+		require.Equal(t, exitDone, status, errOut)
+		require.Equal(t, "POST /v1/timers/"+someID+test.want, *asked)
+		require.Contains(t, out, someID+" scheduled, due ")
+	}
 }
 
 func TestTimersListAndWatch(t *testing.T) {

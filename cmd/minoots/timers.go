@@ -25,7 +25,8 @@ func newTimers() *cobra.Command {
 			"  minoots timers watch",
 	}
 	cmd.AddCommand(newTimersCreate(), newTimersGet(), newTimersList(), newTimersWatch(),
-		newTimersCancel(), newTimersPatch(), newTimersPause(), newTimersResume())
+		newTimersCancel(), newTimersPatch(), newTimersPause(), newTimersResume(),
+		newTimersSnooze(), newTimersFire())
 	return cmd
 }
 

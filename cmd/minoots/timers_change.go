@@ -47,6 +47,48 @@ func newTimersResume() *cobra.Command {
 	return cmd
 }
 
+func newTimersSnooze() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "snooze ID...",
+		Short: "Make timers due later",
+		Example: "  minoots timers snooze 01890a5d-ac96-774b-bcce-b302099a8057 --for 10m\n" +
+			"  minoots timers snooze 01890a5d-ac96-774b-bcce-b302099a8057 --until 2026-12-24T18:00:00+01:00 --json",
+	}
+	duration := cmd.Flags().String("for", "", "this much later than they are due, or than now if that has passed: 10m, 2d")
+	until := cmd.Flags().String("until", "", "at this instant, RFC 3339; not before they are due")
+	cmd.MarkFlagsMutuallyExclusive("for", "until")
+	cmd.MarkFlagsOneRequired("for", "until")
+	changesTimers(cmd, func() (timerChange, error) {
+		if *until != "" {
+			var at minoots.Instant
+			if err := at.UnmarshalText([]byte(*until)); err != nil {
+				return nil, misuse("--until %q: %s", *until, err)
+			}
+			return func(c *client.Client, ctx context.Context, id minoots.ID) (minoots.Timer, error) {
+				return c.SnoozeTimerUntil(ctx, id, at.Time)
+			}, nil
+		}
+		by, err := minoots.ParseDuration(*duration)
+		if err != nil {
+			return nil, misuse("--for %q: %s", *duration, err)
+		}
+		return func(c *client.Client, ctx context.Context, id minoots.ID) (minoots.Timer, error) {
+			return c.SnoozeTimer(ctx, id, by)
+		}, nil
+	})
+	return cmd
+}
+
+func newTimersFire() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "fire ID...",
+		Short:   "Fire timers now, scheduled or paused",
+		Example: "  minoots timers fire 01890a5d-ac96-774b-bcce-b302099a8057",
+	}
+	changesTimers(cmd, func() (timerChange, error) { return (*client.Client).FireTimer, nil })
+	return cmd
+}
+
 // timerChange is a call that changes one timer. Its order of parameters is that
 // of a method expression.
 type timerChange func(*client.Client, context.Context, minoots.ID) (minoots.Timer, error) //nolint:revive // see above
