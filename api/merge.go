@@ -4,18 +4,18 @@ import "encoding/json"
 
 // mergePatch applies a merge patch (RFC 7396): an object's fields replace those
 // of the target, null takes a field away, and what is no object replaces all.
-// Parts that the patch does not name stay as they are, to the byte.
+// Parts that the patch does not name stay as they are.
 func mergePatch(target, patch json.RawMessage) (json.RawMessage, error) {
-	var changes map[string]json.RawMessage
-	if json.Unmarshal(patch, &changes) != nil || changes == nil {
+	changes := object(patch)
+	if changes == nil {
 		return patch, nil
 	}
-	fields := map[string]json.RawMessage{}
-	if json.Unmarshal(target, &fields) != nil || fields == nil {
+	fields := object(target)
+	if fields == nil {
 		fields = map[string]json.RawMessage{}
 	}
 	for name, change := range changes {
-		if isNull(change) {
+		if string(change) == "null" {
 			delete(fields, name)
 			continue
 		}
@@ -28,4 +28,10 @@ func mergePatch(target, patch json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(fields)
 }
 
-func isNull(v json.RawMessage) bool { return string(v) == "null" }
+// object gives the fields of a JSON object, nil for what is none.
+func object(text json.RawMessage) (fields map[string]json.RawMessage) {
+	if json.Unmarshal(text, &fields) != nil {
+		return nil
+	}
+	return fields
+}

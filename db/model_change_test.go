@@ -39,20 +39,9 @@ func (w *modelWorld) aChange(t *rapid.T, timer *modelTimer) modelChange {
 	ctx, id := context.Background(), w.ids[timer.name]
 	switch rapid.SampledFrom([]string{"pause", "pause", "resume", "resume", "update", "snooze", "fire"}).Draw(t, "change") {
 	case "pause":
-		return modelChange{
-			func() (db.Changed, error) { return w.d.TimerPause(ctx, tenant, id) },
-			func(due int) bool {
-				if timer.in("scheduled") {
-					require.Equal(t, timer.due, due)
-					w.changed(timer, "paused", "paused", due)
-				}
-				return !timer.in("paused")
-			}}
+		return w.aPause(t, timer)
 	case "resume":
-		policy := rapid.SampledFrom(minoots.ResumePolicies).Draw(t, "policy")
-		return modelChange{
-			func() (db.Changed, error) { return w.d.TimerResume(ctx, tenant, id, policy) },
-			func(due int) bool { return w.resumed(t, timer, policy, due) }}
+		return w.aResume(t, timer)
 	case "update":
 		to := w.now + rapid.IntRange(-20, 60).Draw(t, "in ms")*1000
 		for w.taken(timer, to) {
@@ -107,6 +96,27 @@ func (w *modelWorld) aChange(t *rapid.T, timer *modelTimer) modelChange {
 	}
 }
 
+func (w *modelWorld) aPause(t *rapid.T, timer *modelTimer) modelChange {
+	return modelChange{
+		func() (db.Changed, error) { return w.d.TimerPause(context.Background(), tenant, w.ids[timer.name]) },
+		func(due int) bool {
+			if timer.in("scheduled") {
+				require.Equal(t, timer.due, due)
+				w.changed(timer, "paused", "paused", due)
+			}
+			return !timer.in("paused")
+		}}
+}
+
+func (w *modelWorld) aResume(t *rapid.T, timer *modelTimer) modelChange {
+	policy := rapid.SampledFrom(minoots.ResumePolicies).Draw(t, "policy")
+	return modelChange{
+		func() (db.Changed, error) {
+			return w.d.TimerResume(context.Background(), tenant, w.ids[timer.name], policy)
+		},
+		func(due int) bool { return w.resumed(t, timer, policy, due) }}
+}
+
 func (w *modelWorld) resumed(t *rapid.T, timer *modelTimer, policy minoots.ResumePolicy, due int) (conflict bool) {
 	missed := timer.due < -hour/2
 	switch {
@@ -150,7 +160,11 @@ func (w *modelWorld) stands(t *rapid.T, timer *modelTimer) (due int, status stri
 
 func (w *modelWorld) doChange(t *rapid.T) {
 	timer := w.aTimer(t)
-	change := w.aChange(t, timer)
+	w.make(t, timer, w.aChange(t, timer))
+}
+
+// make makes a change, in the database and in the model.
+func (w *modelWorld) make(t *rapid.T, timer *modelTimer, change modelChange) {
 	_, err := change.do()
 	due, _ := w.stands(t, timer)
 	if change.apply(due) {
@@ -160,12 +174,14 @@ func (w *modelWorld) doChange(t *rapid.T) {
 	require.NoError(t, err)
 }
 
-// doMiss lets two hours pass for a paused timer: its instant has passed by then.
+// doMiss lets two hours pass for a paused timer, and mostly resumes it: its
+// instant has passed by then.
 func (w *modelWorld) doMiss(t *rapid.T) {
 	timer := w.aTimer(t)
-	if !timer.in("paused") || timer.due < -hour/2 {
-		t.Skip("not paused")
+	if !timer.in("scheduled", "paused") || timer.due < -hour/2 {
+		t.Skip("nothing to miss")
 	}
+	w.make(t, timer, w.aPause(t, timer))
 	_, err := w.database.Pool.Exec(context.Background(), `
 		WITH s AS (
 			UPDATE minoots.timer_states SET fire_at = fire_at - interval '2 hours', held_due_at = held_due_at - interval '2 hours',
@@ -175,6 +191,9 @@ func (w *modelWorld) doMiss(t *rapid.T) {
 		w.ids[timer.name])
 	require.NoError(t, err)
 	timer.due -= 2 * hour
+	if rapid.IntRange(0, 3).Draw(t, "resume") > 0 {
+		w.make(t, timer, w.aResume(t, timer))
+	}
 }
 
 // doChangeRace changes a timer while a kernel fires: one of them wins, and the
