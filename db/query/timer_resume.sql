@@ -5,13 +5,14 @@
 -- The lock serialises it with other changes; of two resumes one changes the timer.
 --
 -- A difference of instants is added as seconds: as an interval it has days, which are not all of 24
--- hours in the time zones of some sessions.
+-- hours in the time zones of some sessions. It is not negative, though a pause for which this
+-- transaction waited may have begun after it.
 --
 -- What is due is due from now on, and not from when it was missed: it is found above the claims'
 -- low-water mark, and the time in which it was paused is no lateness.
 WITH target AS MATERIALIZED (
     SELECT id, status, held_due_at <= now() AS missed,
-        extract(epoch FROM now() - paused_at)::float8 * interval '1 second' AS paused_for
+        extract(epoch FROM greatest(now(), paused_at) - paused_at)::float8 * interval '1 second' AS paused_for
     FROM minoots.timer_states
     WHERE id = $1 AND tenant_id = $2
     FOR UPDATE
