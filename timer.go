@@ -67,3 +67,17 @@ const (
 	MisfireFireAll  MisfirePolicy = "fire_all"
 	MisfireSkip     MisfirePolicy = "skip"
 )
+
+// ResumePolicy says what becomes of a paused timer's due instant.
+type ResumePolicy string
+
+// The policies of the contract. Each treats a timer whose instant is still to
+// come, and one that has missed it, in its own way.
+const (
+	ResumeShift ResumePolicy = "shift" // what was left when it was paused counts on
+	ResumeFire  ResumePolicy = "fire"  // due when it was to be, at once if that has passed
+	ResumeSkip  ResumePolicy = "skip"  // over if that has passed
+)
+
+// ResumePolicies lists what resume takes, the default first.
+var ResumePolicies = []ResumePolicy{ResumeShift, ResumeFire, ResumeSkip}

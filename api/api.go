@@ -96,6 +96,8 @@ func build(cfg Config) *API {
 	}
 	a.huma = humago.New(a.mux, documentConfig())
 	a.timerRoutes()
+	a.timerChangeRoutes()
+	a.timerPatchRoutes()
 	a.timerListRoutes()
 	a.batchRoutes()
 	a.firingRoutes()

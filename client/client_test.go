@@ -96,6 +96,19 @@ func TestTheOtherCalls(t *testing.T) {
 	require.NoError(t, err)
 	_, err = c.CancelTimer(t.Context(), id, "plans changed", "")
 	require.NoError(t, err)
+	_, err = c.PauseTimer(t.Context(), id)
+	require.NoError(t, err)
+	_, err = c.ResumeTimer(t.Context(), id, minoots.ResumeSkip)
+	require.NoError(t, err)
+	_, err = c.SnoozeTimer(t.Context(), id, minoots.Duration(time.Minute))
+	require.NoError(t, err)
+	_, err = c.SnoozeTimerUntil(t.Context(), id, time.Unix(0, 0))
+	require.NoError(t, err)
+	_, err = c.FireTimer(t.Context(), id)
+	require.NoError(t, err)
+	_, err = c.PatchTimer(t.Context(), id, map[string]any{"name": nil}, 3)
+	require.NoError(t, err)
+	require.Equal(t, `"3"`, (*requests)[len(*requests)-1].header.Get("If-Match"))
 	firings, err := c.ListFirings(t.Context(), id, "abc", 5)
 	require.NoError(t, err)
 	require.Equal(t, 1, firings.Items[0].Occurrence)
@@ -112,6 +125,12 @@ func TestTheOtherCalls(t *testing.T) {
 	require.Equal(t, []string{
 		"GET /v1/timers/" + timerID + "  ",
 		"POST /v1/timers/" + timerID + `/cancel  {"reason":"plans changed"}`,
+		"POST /v1/timers/" + timerID + "/pause  ",
+		"POST /v1/timers/" + timerID + `/resume  {"policy":"skip"}`,
+		"POST /v1/timers/" + timerID + `/snooze  {"duration":"1m"}`,
+		"POST /v1/timers/" + timerID + `/snooze  {"until":"1970-01-01T00:00:00.000000Z"}`,
+		"POST /v1/timers/" + timerID + "/fire  ",
+		"PATCH /v1/timers/" + timerID + `  {"name":null}`,
 		"GET /v1/timers/" + timerID + "/firings cursor=abc&limit=5 ",
 		`POST /v1/recurrences/preview  {"recurrence":{"cron":"@daily"}}`,
 	}, calls)

@@ -13,6 +13,9 @@ var corruptions = []struct{ check, sql string }{
 		UPDATE minoots.timer_states SET due_at = NULL WHERE id = @ahead`},
 	{"state_contradicts_itself", `ALTER TABLE minoots.timer_states DROP CONSTRAINT timer_states_due;
 		UPDATE minoots.timer_states SET due_at = now() + interval '1 day' WHERE id = @settled`},
+	{"state_contradicts_itself", `ALTER TABLE minoots.timer_states DROP CONSTRAINT timer_states_paused;
+		UPDATE minoots.timer_states SET held_due_at = NULL WHERE id = @paused`},
+	{"state_without_firing", "DELETE FROM minoots.firings WHERE timer_id = @skipped"},
 	{"state_without_firing", `DELETE FROM minoots.firings WHERE timer_id = @bare;
 		DELETE FROM minoots.events WHERE timer_id = @bare AND type <> 'timer.scheduled'`},
 	{"state_without_firing", "UPDATE minoots.timer_states SET occurrence = 2 WHERE id = @bare"},
@@ -45,6 +48,8 @@ var corruptions = []struct{ check, sql string }{
 		UPDATE minoots.attempts SET occurrence = 7 WHERE timer_id = @retrying`},
 	{"event_missing", "DELETE FROM minoots.events WHERE timer_id = @ahead"},
 	{"event_missing", "DELETE FROM minoots.events WHERE timer_id = @cancelled AND type = 'timer.cancelled'"},
+	{"event_missing", "DELETE FROM minoots.events WHERE timer_id = @paused AND type = 'timer.paused'"},
+	{"event_missing", "DELETE FROM minoots.events WHERE timer_id = @moved AND type = 'timer.updated'"},
 	{"event_missing", "DELETE FROM minoots.events WHERE timer_id = @settled AND type = 'timer.fired'"},
 	{"event_missing", "DELETE FROM minoots.events WHERE timer_id = @settled AND type = 'timer.settled'"},
 	{"event_missing", "DELETE FROM minoots.events WHERE timer_id = @refused AND type = 'timer.failed'"},

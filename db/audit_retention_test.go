@@ -73,7 +73,7 @@ func age(t *testing.T, database *testdb.DB, days int) {
 	for _, sql := range []string{
 		fmt.Sprintf("SELECT minoots.ensure_partitions(now() - %s - interval '7 days', 8)", ago),
 		"UPDATE minoots.timers SET " + older("id") + ", " + shift("created_at"),
-		"UPDATE minoots.timer_states SET " + older("id") + ", " + shift("fire_at", "updated_at", "fired_at", "settled_at", "cancelled_at") +
+		"UPDATE minoots.timer_states SET " + older("id") + ", " + shift("fire_at", "updated_at", "fired_at", "settled_at", "cancelled_at", "held_due_at", "paused_at") +
 			", due_at = CASE WHEN due_at < now() THEN due_at - " + ago + " ELSE due_at END",
 		"UPDATE minoots.firings SET " + older("timer_id") + ", " + shift("due_at", "fired_at", "settled_at"),
 		"UPDATE minoots.attempts SET " + older("timer_id") + ", " + shift("started_at", "finished_at"),

@@ -71,12 +71,14 @@ func lived(t testing.TB, database *testdb.DB, d *db.DB) {
 		named("settled", due, 1, 1), named("failed", due, 1, 1), named("retried", due, 1, 1), named("retrying", due, 1, 1),
 		named("bundle", due, 3, 2), named("halfway", due, 3, 1), named("bare", due, 0, 0), named("waiting", due, 1, 1),
 		named("ahead", due.AddDate(10, 0, 0), 1, 1), named("cancelled", due.AddDate(1, 0, 0), 1, 1), named("refused", due, 1, 1),
+		named("paused", due.AddDate(1, 0, 0), 1, 1), named("moved", due.AddDate(1, 0, 0), 1, 1), named("skipped", due, 1, 1),
 	}
 	timers[6].IdempotencyKey, timers[6].Fingerprint = "key", []byte("x")
 	created, err := d.TimerCreate(ctx, timers)
 	require.NoError(t, err)
 	_, err = d.TimerCancel(ctx, tenant, created[9].Timer.ID, nil, nil)
 	require.NoError(t, err)
+	change(t, d, created[11:14])
 	_, err = d.TimerClaim(ctx, db.ClaimRequest{Limit: 100}, then(func(tx db.Tx, fired []db.Fired) error {
 		for i, f := range fired {
 			if f.Name == "refused" {
@@ -112,4 +114,23 @@ func lived(t testing.TB, database *testdb.DB, d *db.DB) {
 		end("bundle", true, succeeded())
 	}
 	end("halfway", true, failed("gone"))
+}
+
+// change pauses one timer, pauses and then moves another, and lets the last miss
+// its time while it is paused.
+func change(t testing.TB, d *db.DB, timers []db.Created) {
+	t.Helper()
+	ctx := t.Context()
+	for _, c := range timers {
+		_, err := d.TimerPause(ctx, tenant, c.Timer.ID)
+		require.NoError(t, err)
+	}
+	moved := timers[1].Timer
+	later := minoots.InstantOf(moved.FireAt.AddDate(1, 0, 0))
+	_, err := d.TimerUpdate(ctx, tenant, moved.ID, db.TimerUpdate{
+		Version: 2, Spec: minoots.TimerSpec{Name: moved.Name, ActionBundle: moved.ActionBundle, FireAt: &later}, MovesDue: true, Occurrence: 1,
+	})
+	require.NoError(t, err)
+	_, err = d.TimerResume(ctx, tenant, timers[2].Timer.ID, minoots.ResumeSkip)
+	require.NoError(t, err)
 }

@@ -60,7 +60,7 @@ func (m *model) create(t *modelTimer) {
 // cancel tells whether it was called off, and else whether it was over.
 func (m *model) cancel(t *modelTimer) (cancelled, conflict bool) {
 	switch t.status {
-	case "scheduled":
+	case "scheduled", "paused":
 		t.status = "cancelled"
 		t.version++
 		m.note("event %s 0 timer.cancelled", t.name)
@@ -203,11 +203,11 @@ SELECT coalesce(string_agg(line, E'\n' ORDER BY line COLLATE "C"), '') FROM (
     SELECT format('attempt %s %s %s %s %s', name, occurrence, action_id, attempt, status)
     FROM minoots.attempts a JOIN minoots.timers t ON t.id = a.timer_id
     UNION ALL
-    SELECT format('event %s %s %s', name, occurrence, type) || coalesce(format(' %s %s %s', data ->> 'actionId', data ->> 'attempt', data ->> 'final'), '')
-    FROM minoots.events e JOIN minoots.timers t ON t.id = e.timer_id WHERE data IS NOT NULL
+    SELECT format('event %s %s %s %s %s %s', name, occurrence, type, data ->> 'actionId', data ->> 'attempt', data ->> 'final')
+    FROM minoots.events e JOIN minoots.timers t ON t.id = e.timer_id WHERE type LIKE 'action.%'
     UNION ALL
-    SELECT format('event %s %s %s', name, occurrence, type)
-    FROM minoots.events e JOIN minoots.timers t ON t.id = e.timer_id WHERE data IS NULL
+    SELECT format('event %s %s %s', name, occurrence, type) || coalesce(' ' || (data ->> 'policy'), ' ' || (data ->> 'by'), '')
+    FROM minoots.events e JOIN minoots.timers t ON t.id = e.timer_id WHERE type LIKE 'timer.%'
     UNION ALL
     SELECT format('job %s %s %s attempt %s generation %s', args #>> '{timer,name}', args #>> '{action,id}', state, attempt,
         coalesce(args ->> 'generation', '0'))

@@ -22,7 +22,7 @@ import (
 var modelFor = flag.Duration("model", 4*time.Second, "how long TestModel looks for a difference")
 
 // TestModel does whatever may happen to timers, in any order: they are made,
-// cancelled and fired, workers record, crash and come back too late, connections
+// changed, paused, cancelled and fired, workers record, crash and come back too late, connections
 // break in the commit. After each step the database is where the model is, and
 // at the end an audit finds nothing. rapid shrinks what it finds.
 func TestModel(t *testing.T) {
@@ -72,6 +72,10 @@ func (w *modelWorld) operations() map[string]func(*rapid.T) {
 		"create":         w.doCreate,
 		"time passes":    func(t *rapid.T) { w.now += rapid.IntRange(1, 60).Draw(t, "ms") * 1000 },
 		"cancel":         w.doCancel,
+		"change":         w.doChange,
+		"change more":    w.doChange, // there are many kinds
+		"change or fire": w.doChangeRace,
+		"miss":           w.doMiss,
 		"claim":          w.doClaim,
 		"claim here":     w.doClaimHere,
 		"claim twice":    w.doClaims,

@@ -66,7 +66,7 @@ func TestRetentionNeverTouchesWhatIsPending(t *testing.T) {
 		id  minoots.ID
 		sql string
 	}{
-		{paused, "status = 'paused', due_at = NULL"},
+		{paused, "status = 'paused', due_at = NULL, held_due_at = due_at, paused_at = now()"},
 		{cancelled, "status = 'cancelled', due_at = NULL, cancelled_at = now() - interval '31 days'"},
 		{lately, "status = 'cancelled', due_at = NULL, cancelled_at = now() - interval '29 days'"},
 	} {

@@ -77,6 +77,17 @@ func TestExitStatusAndOneLineErrors(t *testing.T) {
 		{append(api, "timers", "list", "--limit=-1"), exitMisuse, "--limit"},
 		{append(api, "timers", "list", "--due-after=soon"), exitMisuse, "--due-after"},
 		{append(api, "timers", "get", "12"), exitMisuse, "12"},
+		{append(api, "timers", "patch", someID), exitMisuse, "nothing to change"},
+		{append(api, "timers", "patch", someID, "--in=5s", "--at=2026-11-23T09:00:00Z"), exitMisuse, "at in"},
+		{append(api, "timers", "patch", someID, "--in=soon"), exitMisuse, "--in"},
+		{append(api, "timers", "patch", someID, "--metadata={"), exitMisuse, "JSON"},
+		{append(api, "timers", "patch", someID, "--file=-"), exitMisuse, "not a merge patch"},
+		{append(api, "timers", "pause"), exitMisuse, "at least 1"},
+		{append(api, "timers", "resume", someID, "--policy=maybe"), exitMisuse, "shift"},
+		{append(api, "timers", "snooze", someID), exitMisuse, "for until"},
+		{append(api, "timers", "snooze", someID, "--for=soon"), exitMisuse, "--for"},
+		{append(api, "timers", "snooze", someID, "--until=soon"), exitMisuse, "--until"},
+		{append(api, "timers", "fire", "12"), exitMisuse, "12"},
 		{append(api, "timers", "watch", "--every=1ms"), exitMisuse, "--every"},
 		{append(api, "timers", "get", someID), exitFailed, "is the server running"},
 		{[]string{"timers", "list"}, exitMisuse, "minoots dev"},
@@ -224,6 +235,37 @@ func TestTimersCreateMergesFileAndFlags(t *testing.T) {
 	require.Contains(t, errOut, "duratoin")
 }
 
+func TestTimersPatch(t *testing.T) {
+	t.Parallel()
+	flags, asked := pretendAPI(t, `{"id":"`+someID+`","status":"paused"}`)
+	status, out, errOut := cli(t, `{"metadata":{"a":null},"name":"from file"}`, append(flags, "timers", "patch", someID, "--file=-",
+		"--in=45m", "--name=", "--label=a=1", "--unlabel=b", "--webhook=https://example.com/x", "--if-match=3")...)
+	require.Equal(t, exitDone, status, errOut)
+	require.Equal(t, someID+" paused\n", out)
+	method, body, _ := strings.Cut(*asked, " /v1/timers/"+someID+" ")
+	require.Equal(t, "PATCH", method)
+	require.JSONEq(t, `{"name":"","duration":"45m","labels":{"a":"1","b":null},"metadata":{"a":null},"actionBundle":{"actions":[
+		{"id":"webhook","kind":"webhook","parameters":{"url":"https://example.com/x"}}]}}`, body)
+}
+
+func TestTimersSnoozeAndFire(t *testing.T) {
+	t.Parallel()
+	flags, asked := pretendAPI(t, `{"id":"`+someID+`","status":"scheduled","fireAt":"2020-11-23T09:00:00Z"}`)
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"snooze", someID, "--for=10m"}, `/snooze {"duration":"10m"}`},
+		{[]string{"snooze", someID, "--until=2026-11-23T10:00:00+01:00"}, `/snooze {"until":"2026-11-23T09:00:00.000000Z"}`},
+		{[]string{"fire", someID}, "/fire "},
+	} {
+		status, out, errOut := cli(t, "", append(append(flags, "timers"), test.args...)...)
+		require.Equal(t, exitDone, status, errOut)
+		require.Equal(t, "POST /v1/timers/"+someID+test.want, *asked)
+		require.Contains(t, out, someID+" scheduled, due ")
+	}
+}
+
 func TestTimersListAndWatch(t *testing.T) {
 	t.Parallel()
 	flags, asked := pretendAPI(t, `{"items":[{"id":"`+someID+`","status":"settled","name":"evil \u001b[2J","version":3,
@@ -242,6 +284,10 @@ func TestTimersListAndWatch(t *testing.T) {
 	require.True(t, json.Valid([]byte(out)), out)
 	_, out, _ = cli(t, "", append(flags, "timers", "cancel", someID, someID)...)
 	require.Equal(t, strings.Repeat(someID+" settled\n", 2), out)
+	_, out, _ = cli(t, "", append(flags, "timers", "pause", someID, someID)...)
+	require.Equal(t, strings.Repeat(someID+" settled\n", 2), out)
+	_, out, _ = cli(t, "", append(flags, "timers", "resume", someID, "--policy=fire", "--json")...)
+	require.True(t, json.Valid([]byte(out)), out)
 	_, out, _ = cli(t, "", append(flags, "timers", "get", someID)...)
 	require.Contains(t, out, "settled")
 }

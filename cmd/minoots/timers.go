@@ -24,7 +24,9 @@ func newTimers() *cobra.Command {
 		Example: "  minoots timers create --in 45m --name resume-research --webhook https://example.com/hook\n" +
 			"  minoots timers watch",
 	}
-	cmd.AddCommand(newTimersCreate(), newTimersGet(), newTimersList(), newTimersCancel(), newTimersWatch())
+	cmd.AddCommand(newTimersCreate(), newTimersGet(), newTimersList(), newTimersWatch(),
+		newTimersCancel(), newTimersPatch(), newTimersPause(), newTimersResume(),
+		newTimersSnooze(), newTimersFire())
 	return cmd
 }
 

@@ -1,4 +1,5 @@
--- Changes of state that are not in the log: a timer made, fired, ended or cancelled, an attempt made.
+-- Changes of state that are not in the log: a timer made, paused, fired, ended or cancelled, an attempt
+-- made. A paused timer's paused_at is the instant of its pause, or of an update of when it fires.
 -- Attempts are dated by the replica that made them, which may be wrong by some time: hence the day.
 WITH since AS MATERIALIZED (
     SELECT greatest($1, minoots.history_begins('events') + interval '1 day') AS at
@@ -9,6 +10,9 @@ looked AS (
     UNION ALL
     SELECT id, 'timer.cancelled', 0, '', 0 FROM minoots.timer_states
     WHERE status = 'cancelled' AND cancelled_at >= (SELECT at FROM since)
+    UNION ALL
+    SELECT id, 'timer.paused', 0, '', 0 FROM minoots.timer_states
+    WHERE status = 'paused' AND paused_at >= (SELECT at FROM since)
     UNION ALL
     SELECT timer_id, 'timer.fired', occurrence, '', 0 FROM minoots.firings
     WHERE due_at >= (SELECT at - interval '1 day' FROM since) AND fired_at >= (SELECT at FROM since) AND status <> 'skipped'
@@ -28,6 +32,11 @@ logged AS (
     FROM minoots.events
     WHERE occurred_at >= (SELECT at - interval '1 day' FROM since)
         AND type IN ('timer.scheduled', 'timer.cancelled', 'timer.fired', 'timer.settled', 'timer.failed', 'action.succeeded', 'action.failed')
+    UNION ALL
+    SELECT e.timer_id, 'timer.paused', 0, '', 0
+    FROM minoots.events e
+    JOIN minoots.timer_states s ON s.id = e.timer_id AND s.paused_at = e.occurred_at
+    WHERE e.occurred_at >= (SELECT at FROM since) AND e.type IN ('timer.paused', 'timer.updated')
 ),
 bad AS (
     SELECT timer_id || ' ' || type || CASE WHEN occurrence > 0 THEN ' firing ' || occurrence ELSE '' END

@@ -3,6 +3,11 @@
 -- The lock in "due" is what makes a timer fire once: SKIP LOCKED steps over what another claim or a
 -- cancel holds, so no claim waits for another. Rows are locked by due time.
 --
+-- A change of a timer's definition that commits after this statement has begun is not in its snapshot,
+-- but the lock gives the new state: number of actions and all. Such a timer is left to the next claim. It
+-- is known by patched, which the change has set in both rows; what nobody has changed has none, and pays
+-- nothing.
+--
 -- $1 is the low-water mark: entries of the index below it are dead, and while a long-open snapshot
 -- stops vacuum each claim would walk over all of them (docs/adr/0004-low-water.md).
 -- $3 stands for now() in tests.
@@ -13,6 +18,7 @@ WITH due AS MATERIALIZED (
     SELECT id, due_at
     FROM minoots.timer_states
     WHERE due_at >= $1 AND due_at <= coalesce($3, now())
+        AND (patched IS NULL OR minoots.is_patched(id, patched))
     ORDER BY due_at
     LIMIT $2
     FOR UPDATE SKIP LOCKED
