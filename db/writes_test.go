@@ -29,19 +29,19 @@ func readOnly(t *testing.T, database *testdb.DB, on bool) {
 	require.NoError(t, err)
 }
 
-// changes are what a Writes told.
-type changes struct {
+// writes are what a Writes told.
+type writes struct {
 	mu  sync.Mutex
 	all []error
 }
 
-func (c *changes) add(err error) {
+func (c *writes) add(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.all = append(c.all, err)
 }
 
-func (c *changes) told() []error {
+func (c *writes) told() []error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]error(nil), c.all...)
@@ -50,7 +50,7 @@ func (c *changes) told() []error {
 func TestWritesRefused(t *testing.T) {
 	t.Parallel()
 	database := testdb.New(t)
-	var told changes
+	var told writes
 	writes := &db.Writes{OnChange: told.add}
 	var pools []*db.DB // of one process
 	for range 2 {
