@@ -84,14 +84,24 @@ func New(t testing.TB) *DB {
 // Main is the whole of a package's TestMain: it runs the tests, stops the
 // throw-away server if one was started, looks for leaked goroutines, and exits.
 func Main(m *testing.M, options ...goleak.Option) {
-	goleak.VerifyTestMain(stopping{m}, options...)
+	goleak.VerifyTestMain(stopping{m, options}, options...)
 }
 
-// stopping runs tests and stops the server after them.
-type stopping struct{ tests *testing.M }
+// windUp is how long what the tests have stopped may take to end: River tries to
+// give up its leadership for some seconds when Postgres is away.
+const windUp = 20 * time.Second
+
+// stopping runs tests, waits for what they have stopped, and stops the server.
+type stopping struct {
+	tests   *testing.M
+	options []goleak.Option
+}
 
 func (s stopping) Run() int {
 	status := s.tests.Run()
+	for deadline := time.Now().Add(windUp); goleak.Find(s.options...) != nil && time.Now().Before(deadline); {
+		continue // each look takes a moment
+	}
 	if err := shared.stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "testdb:", err)
 		status = max(status, 1)
