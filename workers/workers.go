@@ -1,11 +1,13 @@
 // Package workers executes the actions of firings, one River job each, and
-// records what came of them. River fetches, retries and rescues; the outcomes
-// are ours, committed in groups in the transaction that completes the jobs.
+// records what came of them. What the replica's own kernel claims begins here at
+// once; River fetches the rest, retries and rescues. The outcomes are ours,
+// committed in groups in the transaction that ends the jobs.
 //
 // Read in this order: plan.go (where a delivery runs), desk.go and flow.go (what
 // runs here at once, and fairly), lane.go (where a crowd waits), workers.go
-// (River's client), attempt.go and job.go (one attempt), recorder.go (how outcomes
-// are committed), resolve.go (what goes back to the queues).
+// (River's client), run.go (start and stop), attempt.go and job.go (one attempt),
+// recorder.go (how outcomes are committed), resolve.go (what goes back to the
+// queues), crew.go (one life after another).
 package workers
 
 import (
@@ -13,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -205,144 +206,5 @@ func riverConfig(cfg Config, bundle *river.Workers, log *slog.Logger) *river.Con
 		Logger:                      slog.New(quiet{log.Handler()}),
 		// Its name notwithstanding: the only way to give River a clock.
 		Test: river.TestConfig{Time: riverClock{cfg.DB.Clock()}},
-	}
-}
-
-// What a stop may take beyond the grace, so that it ends whatever happens.
-const (
-	cutTimeout   = 1500 * time.Millisecond // for actions to end that were cut
-	drainTimeout = 1500 * time.Millisecond // for the last outcomes to be committed
-	leaveTimeout = time.Second             // for River to end
-	// lostDrainTimeout is how long outcomes of a lost life are held.
-	lostDrainTimeout = time.Minute
-)
-
-// Run works until ctx is done. Then it begins nothing more, lets what runs finish
-// within the grace, cuts the rest, whose jobs go back to their queues, and
-// returns when all outcomes are committed. With Postgres away they cannot be: it
-// returns all the same, four seconds after the grace, and what was not recorded
-// will be done again.
-//
-// If the life is lost, all is cut at once; see Crew.
-func (w *Workers) Run(ctx context.Context) error {
-	lasting := context.WithoutCancel(ctx)
-	defer w.endLife()
-	recorderCtx, giveUp := context.WithCancel(lasting)
-	defer giveUp()
-	go w.recorder.run(recorderCtx)
-	defer w.drain(ctx, giveUp)
-	w.errands.open(recorderCtx)
-	defer w.errands.wait(drainTimeout)
-	if err := w.client.Start(lasting); err != nil {
-		return fmt.Errorf("start river: %w", err)
-	}
-	work, cut := context.WithCancel(lasting)
-	defer cut()
-	stopDesks := w.startDesks(work)
-	select {
-	case <-ctx.Done():
-	case <-w.lost:
-		w.endLife() // what follows may wait for Postgres
-	}
-	return w.stop(ctx, stopDesks, cut, giveUp)
-}
-
-// startDesks lets deliveries begin here, and gives how to end that: it begins no
-// more and waits until those under way have ended.
-func (w *Workers) startDesks(work context.Context) (stop func()) {
-	looking, lookNoMore := context.WithCancel(work)
-	var lanes sync.WaitGroup
-	lanes.Go(func() { w.lanes.run(looking) })
-	for _, k := range w.desks {
-		k.start(work)
-	}
-	return func() {
-		lookNoMore()
-		for _, k := range w.desks {
-			k.close()
-		}
-		lanes.Wait()
-		for _, k := range w.desks {
-			k.wg.Wait()
-		}
-	}
-}
-
-// stop ends what runs, first gently, unless the life is lost.
-func (w *Workers) stop(ctx context.Context, stopDesks, cut, giveUp func()) error {
-	lasting := context.WithoutCancel(ctx)
-	soft, cancel := context.WithTimeout(lasting, w.cfg.Grace)
-	defer cancel()
-	go func() {
-		select {
-		case <-w.lost:
-			w.endLife()
-			cancel()
-		case <-soft.Done():
-		}
-	}()
-	desks := make(chan struct{})
-	go func() { stopDesks(); close(desks) }()
-	ended := func(ctx context.Context, err error) bool {
-		select {
-		case <-desks:
-			return err == nil
-		case <-ctx.Done():
-			return false
-		}
-	}
-	if ended(soft, w.client.Stop(soft)) {
-		return nil
-	}
-	if !w.isLost() {
-		w.log.Warn("actions still running after the grace; cutting them", "grace", w.cfg.Grace)
-	}
-	cut()
-	hard, cancelHard := context.WithTimeout(lasting, cutTimeout)
-	defer cancelHard()
-	if ended(hard, w.client.StopAndCancel(hard)) {
-		return nil
-	}
-	// What still runs waits for the recorder, or does not heed its context.
-	w.drain(ctx, giveUp)
-	last, cancelLast := context.WithTimeout(lasting, leaveTimeout)
-	defer cancelLast()
-	select {
-	case <-w.client.Stopped():
-		if ended(last, nil) {
-			return nil
-		}
-	case <-last.Done():
-	}
-	return errors.New("actions still running after they were cut")
-}
-
-func (w *Workers) isLost() bool {
-	select {
-	case <-w.lost:
-		return true
-	default:
-		return false
-	}
-}
-
-// drain ends the recorder when the last outcomes are committed, or it is time to
-// give up. Those of a lost life it tries for longer: nobody waits for it, and
-// they count if nobody has taken their jobs over yet.
-func (w *Workers) drain(ctx context.Context, giveUp func()) {
-	w.recorder.close()
-	if w.isLost() {
-		select {
-		case <-w.recorder.ended:
-			return
-		case <-time.After(lostDrainTimeout):
-		case <-ctx.Done():
-		}
-	}
-	select {
-	case <-w.recorder.ended:
-	case <-time.After(drainTimeout):
-		giveUp()
-		<-w.recorder.ended
 	}
 }
