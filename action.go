@@ -87,7 +87,16 @@ type Bundle struct {
 	Concurrency int          `json:"concurrency,omitempty" minimum:"0" maximum:"100" doc:"Actions under way at once; 1, the default, runs them in order."`
 	RetryPolicy *RetryPolicy `json:"retryPolicy,omitempty" doc:"For actions without one of their own."`
 	Actions     []Action     `json:"actions" minItems:"0" maxItems:"100" doc:"What to do, in this order."`
+	OnFailure   string       `json:"onFailure,omitempty" enum:"continue,stop" doc:"What becomes of the actions after one that failed for good. Default continue."`
+	// Compensation is told what failed and what had succeeded.
+	Compensation []Action `json:"compensation,omitempty" maxItems:"100" doc:"What to do, in this order, when the bundle ends failed."`
 }
+
+// The values of Bundle.OnFailure.
+const (
+	OnFailureContinue = "continue" // the others run all the same
+	OnFailureStop     = "stop"     // no further action is begun
+)
 
 // WithDefaults gives the bundle with every default written out, which is how it
 // is stored, so that readers of the row need not know them.
@@ -103,20 +112,4 @@ func (b Bundle) WithDefaults() Bundle {
 // PolicyOf is the retry policy that holds for an action of the bundle.
 func (b Bundle) PolicyOf(a Action) RetryPolicy {
 	return a.RetryPolicy.Or(b.RetryPolicy.Or(DefaultRetryPolicy))
-}
-
-// AgentBinding ties a timer to the agent that it wakes.
-type AgentBinding struct {
-	Adapter                  string          `json:"adapter" maxLength:"64" doc:"mcp, langchain, autogen or custom."`
-	Target                   string          `json:"target" maxLength:"2048" doc:"Where the agent is, in the adapter's own terms."`
-	PayloadTemplate          json.RawMessage `json:"payloadTemplate,omitempty" doc:"Merged with the timer's context."`
-	AcknowledgementTimeoutMs int64           `json:"acknowledgementTimeoutMs,omitempty" minimum:"0" maximum:"604800000" doc:"Default 60000."`
-}
-
-// WithDefaults gives the binding with its default written out.
-func (a AgentBinding) WithDefaults() AgentBinding {
-	if a.AcknowledgementTimeoutMs == 0 {
-		a.AcknowledgementTimeoutMs = 60_000
-	}
-	return a
 }

@@ -15,4 +15,9 @@ const (
 	EventTimerFailed     EventType = "timer.failed"
 	EventActionSucceeded EventType = "action.succeeded"
 	EventActionFailed    EventType = "action.failed"
+	// An action that ran out of attempts and of escalation.
+	EventActionDeadLettered EventType = "action.dead_lettered"
+	// An agent has acknowledged a delivery.
+	EventActionAcknowledged EventType = "action.acknowledged"
+	EventFiringSkipped      EventType = "firing.skipped"
 )

@@ -56,6 +56,8 @@ type Timer struct {
 type Misfire struct {
 	Policy  MisfirePolicy `json:"policy" enum:"fire_once,fire_all,skip"`
 	GraceMs int64         `json:"graceMs,omitempty" minimum:"0" maximum:"31536000000"`
+	// MaxLatenessMs is how late a firing may be at most, in milliseconds.
+	MaxLatenessMs int64 `json:"maxLatenessMs,omitempty" minimum:"0" maximum:"31536000000" doc:"A firing later than this is skipped, and says so. Default: never too late."`
 }
 
 // MisfirePolicy names what Misfire does.

@@ -2,7 +2,6 @@ package minoots
 
 import (
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,7 +17,8 @@ const (
 	MaxLabelKey        = 64  // characters
 	MaxLabelValue      = 256 // characters
 	MaxName            = 256 // characters; requestedBy and cancel reasons too
-	MaxActions         = 100
+	MaxActions         = 100 // in actions, and in compensation
+	MaxEscalations     = 5   // one below the other
 	MaxJSONDepth       = 64
 	MaxResponseCapture = 4 << 10 // bytes of a receiver's answer that are kept
 )
@@ -29,12 +29,22 @@ var actionIDPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$`)
 // kind, or that the kind is not available here. Paths are below "parameters".
 type ParameterChecker func(kind ActionKind, parameters json.RawMessage) []FieldError
 
+// Checks are what this package cannot tell for itself, since it imports nothing.
+// One that is nil finds nothing.
+type Checks struct {
+	Parameters ParameterChecker
+	// Recurrence reads the expression and the zone. Paths are those of the spec.
+	Recurrence func(s *TimerSpec, now time.Time) []FieldError
+	// Agent reads the adapter's target and compiles the template. Paths are below
+	// "agentBinding".
+	Agent func(binding *AgentBinding) []FieldError
+}
+
 // Validate checks all that can be told without the database and reports every
-// mistake at once. now is the database's time as far as it is known; check may
-// be nil where actions need no checking.
-func (s *TimerSpec) Validate(now time.Time, check ParameterChecker) error {
+// mistake at once. now is the database's time as far as it is known.
+func (s *TimerSpec) Validate(now time.Time, checks Checks) error {
 	var bad problems
-	s.validateWhen(&bad, now)
+	s.validateWhen(&bad, now, checks)
 	checkText(&bad, "name", s.Name, MaxName)
 	checkText(&bad, "requestedBy", s.RequestedBy, MaxName)
 	checkLabels(&bad, s.Labels)
@@ -45,15 +55,15 @@ func (s *TimerSpec) Validate(now time.Time, check ParameterChecker) error {
 		s.Misfire.validate(&bad)
 	}
 	if s.ActionBundle != nil {
-		s.ActionBundle.validate(&bad, check)
+		s.ActionBundle.validate(&bad, checks.Parameters, s.AgentBinding != nil)
 	}
 	if s.AgentBinding != nil {
-		s.AgentBinding.validate(&bad)
+		s.AgentBinding.validate(&bad, checks.Agent)
 	}
 	return bad.err("timer")
 }
 
-func (s *TimerSpec) validateWhen(bad *problems, now time.Time) {
+func (s *TimerSpec) validateWhen(bad *problems, now time.Time, checks Checks) {
 	given := 0
 	for _, there := range []bool{s.Duration != nil, s.FireAt != nil, s.Recurrence != nil} {
 		if there {
@@ -94,6 +104,9 @@ func (m *Misfire) validate(bad *problems) {
 	if m.GraceMs < 0 || m.GraceMs > 365*86_400_000 {
 		bad.add("misfire.graceMs", "must be from 0 to a year")
 	}
+	if m.MaxLatenessMs < 0 || m.MaxLatenessMs > 365*86_400_000 {
+		bad.add("misfire.maxLatenessMs", "must be from 0 to a year")
+	}
 }
 
 func checkLabels(bad *problems, labels map[string]string) {
@@ -108,73 +121,6 @@ func checkLabels(bad *problems, labels map[string]string) {
 		}
 		checkText(bad, path, k, MaxLabelKey)
 		checkText(bad, path, v, MaxLabelValue)
-	}
-}
-
-func (a *AgentBinding) validate(bad *problems) {
-	const at = "agentBinding"
-	checkText(bad, at+".adapter", a.Adapter, 64)
-	checkText(bad, at+".target", a.Target, 2048)
-	if a.Adapter == "" || a.Target == "" {
-		bad.add(at, "must name an adapter and a target")
-	}
-	if a.AcknowledgementTimeoutMs < 0 || a.AcknowledgementTimeoutMs > 604_800_000 {
-		bad.add(at+".acknowledgementTimeoutMs", "must be from 1 to 604800000 (a week)")
-	}
-}
-
-func (b *Bundle) validate(bad *problems, check ParameterChecker) {
-	const at = "actionBundle"
-	if b.Concurrency < 0 || b.Concurrency > MaxActions {
-		bad.add(at+".concurrency", "must be from 1 to %d", MaxActions)
-	}
-	b.RetryPolicy.validate(bad, at+".retryPolicy")
-	if len(b.Actions) > MaxActions {
-		bad.add(at+".actions", "must be at most %d, not %d", MaxActions, len(b.Actions))
-		return
-	}
-	seen := map[string]bool{}
-	for i := range b.Actions {
-		b.Actions[i].validate(bad, fmt.Sprintf("%s.actions[%d]", at, i), check, seen)
-	}
-}
-
-func (a *Action) validate(bad *problems, at string, check ParameterChecker, seen map[string]bool) {
-	switch {
-	case !actionIDPattern.MatchString(a.ID):
-		bad.add(at+".id", "must be 1 to 64 of letters, digits, and _ . : - after the first")
-	case seen[a.ID]:
-		bad.add(at+".id", "%q stands twice in the bundle; ids must differ", a.ID)
-	}
-	seen[a.ID] = true
-	a.RetryPolicy.validate(bad, at+".retryPolicy")
-	if !slices.Contains(ActionKinds, a.Kind) {
-		bad.add(at+".kind", "must be one of %v", ActionKinds)
-	} else if check != nil {
-		for _, f := range check(a.Kind, a.Parameters) {
-			bad.add(strings.TrimSuffix(at+"."+f.Path, "."), "%s", f.Message)
-		}
-	}
-	if a.Escalation != nil {
-		bad.add(at+".escalation", "is not available in this version")
-	}
-}
-
-func (p *RetryPolicy) validate(bad *problems, at string) {
-	if p == nil {
-		return
-	}
-	if p.MaxAttempts < 0 || p.MaxAttempts > 100 {
-		bad.add(at+".maxAttempts", "must be from 1 to 100")
-	}
-	if p.BackoffInitialMs < 0 || p.BackoffInitialMs > 86_400_000 {
-		bad.add(at+".backoffInitialMs", "must be from 1 to 86400000 (a day)")
-	}
-	if p.BackoffMultiplier != 0 && (p.BackoffMultiplier < 1 || p.BackoffMultiplier > 100) {
-		bad.add(at+".backoffMultiplier", "must be from 1 to 100")
-	}
-	if p.BackoffMaxMs < 0 || p.BackoffMaxMs > 604_800_000 {
-		bad.add(at+".backoffMaxMs", "must be from 1 to 604800000 (a week)")
 	}
 }
 

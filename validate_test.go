@@ -57,7 +57,7 @@ func TestValidateAccepts(t *testing.T) {
 	} {
 		s := good()
 		change(&s)
-		assert.NoError(t, s.Validate(now, nil), name)
+		assert.NoError(t, s.Validate(now, minoots.Checks{}), name)
 	}
 }
 
@@ -86,6 +86,12 @@ func TestValidateRefuses(t *testing.T) {
 	t.Parallel()
 	firstAction := func(change func(*minoots.Action)) func(*minoots.TimerSpec) {
 		return func(s *minoots.TimerSpec) { change(&s.ActionBundle.Actions[0]) }
+	}
+	escalates := func(change func(*minoots.Escalation)) func(*minoots.TimerSpec) {
+		return firstAction(func(a *minoots.Action) {
+			a.Escalation = &minoots.Escalation{AfterAttempts: 1, EscalatesTo: &minoots.Action{ID: "page", Kind: minoots.KindWebhook}}
+			change(a.Escalation)
+		})
 	}
 	policy := func(p minoots.RetryPolicy) func(*minoots.TimerSpec) {
 		return func(s *minoots.TimerSpec) { s.ActionBundle.RetryPolicy = &p }
@@ -150,13 +156,32 @@ func TestValidateRefuses(t *testing.T) {
 		{action + ".id", "1 to 64 of letters", firstAction(func(a *minoots.Action) { a.ID = strings.Repeat("a", 65) })},
 		{action + ".kind", "one of [webhook agent_prompt workflow_event command]", firstAction(func(a *minoots.Action) { a.Kind = "email" })},
 		{action + ".retryPolicy.maxAttempts", "from 1 to 100", firstAction(func(a *minoots.Action) { a.RetryPolicy.MaxAttempts = 101 })},
-		{action + ".escalation", "not available", firstAction(func(a *minoots.Action) { a.Escalation = &minoots.Escalation{} })},
+		{action + ".escalation.afterAttempts", "from 1 to 100", escalates(func(e *minoots.Escalation) { e.AfterAttempts = 0 })},
+		{action + ".escalation.afterAttempts", "from 1 to 100", escalates(func(e *minoots.Escalation) { e.AfterAttempts = 101 })},
+		{action + ".escalation.escalatesTo", "must be an action", escalates(func(e *minoots.Escalation) { e.EscalatesTo = nil })},
+		{action + ".escalation.escalatesTo.id", "twice in the bundle", escalates(func(e *minoots.Escalation) { e.EscalatesTo.ID = "wake" })},
+		{action + ".escalation.escalatesTo.kind", "one of", escalates(func(e *minoots.Escalation) { e.EscalatesTo.Kind = "email" })},
+		{action + strings.Repeat(".escalation.escalatesTo", 5) + ".escalation", "more than 5 deep", firstAction(func(a *minoots.Action) {
+			for i := range minoots.MaxEscalations + 1 {
+				a.Escalation = &minoots.Escalation{AfterAttempts: 1, EscalatesTo: &minoots.Action{ID: fmt.Sprint("e", i), Kind: minoots.KindWebhook}}
+				a = a.Escalation.EscalatesTo
+			}
+		})},
+		{"actionBundle.onFailure", "continue or stop", func(s *minoots.TimerSpec) { s.ActionBundle.OnFailure = "wait" }},
+		{"actionBundle.compensation", "at most 100, not 101", func(s *minoots.TimerSpec) { s.ActionBundle.Compensation = actions(101) }},
+		{"actionBundle.compensation[0].id", "twice in the bundle", func(s *minoots.TimerSpec) {
+			s.ActionBundle.Compensation = []minoots.Action{{ID: "wake", Kind: minoots.KindWebhook}}
+		}},
+		{action + ".kind", "needs an agentBinding", func(s *minoots.TimerSpec) {
+			s.AgentBinding, s.ActionBundle.Actions[0].Kind = nil, minoots.KindAgentPrompt
+		}},
+		{"misfire.maxLatenessMs", "from 0 to a year", func(s *minoots.TimerSpec) { s.Misfire.MaxLatenessMs = -1 }},
 		{"actionBundle.actions[1].id", "twice in the bundle", func(s *minoots.TimerSpec) { s.ActionBundle.Actions[1].ID = "wake" }},
 	} {
 		s := good()
 		s.ActionBundle.Actions[0].RetryPolicy = ptr(*s.ActionBundle.Actions[0].RetryPolicy)
 		c.change(&s)
-		fields := refused(t, s.Validate(now, nil))
+		fields := refused(t, s.Validate(now, minoots.Checks{}))
 		assert.Len(t, fields, 1, "%s %s: nothing else is wrong", c.path, c.why)
 		assert.Equal(t, c.path, fields[0].Path)
 		assert.Contains(t, fields[0].Message, c.why)
@@ -178,7 +203,7 @@ func TestValidateReportsAllMistakes(t *testing.T) {
 	s.Duration, s.Name, s.JitterMs = nil, "\x00", -1
 	s.ActionBundle.Actions[0] = minoots.Action{}
 	var paths []string
-	for _, f := range refused(t, s.Validate(now, nil)) {
+	for _, f := range refused(t, s.Validate(now, minoots.Checks{})) {
 		paths = append(paths, f.Path)
 	}
 	assert.ElementsMatch(t, []string{"", "name", "jitterMs", "actionBundle.actions[0].id", "actionBundle.actions[0].kind"}, paths)
@@ -189,7 +214,7 @@ func TestValidateAsksAboutParameters(t *testing.T) {
 	t.Parallel()
 	s := good()
 	s.ActionBundle.Actions[1].Parameters = json.RawMessage(`{"url":1}`)
-	fields := refused(t, s.Validate(now, func(kind minoots.ActionKind, parameters json.RawMessage) []minoots.FieldError {
+	fields := refused(t, s.Validate(now, minoots.Checks{Parameters: func(kind minoots.ActionKind, parameters json.RawMessage) []minoots.FieldError {
 		switch {
 		case kind == minoots.KindWebhook:
 			return nil
@@ -198,15 +223,15 @@ func TestValidateAsksAboutParameters(t *testing.T) {
 		default:
 			return []minoots.FieldError{{Path: "parameters", Message: "asked about others"}}
 		}
-	}))
+	}}))
 	assert.Equal(t, []minoots.FieldError{
 		{Path: "actionBundle.actions[1].parameters.url", Message: "must be text, not 100%"},
 		{Path: "actionBundle.actions[1]", Message: "not here"},
 	}, fields)
 
 	s.ActionBundle.Actions[1].Kind = "email"
-	assert.Len(t, refused(t, s.Validate(now, func(kind minoots.ActionKind, _ json.RawMessage) []minoots.FieldError {
+	assert.Len(t, refused(t, s.Validate(now, minoots.Checks{Parameters: func(kind minoots.ActionKind, _ json.RawMessage) []minoots.FieldError {
 		assert.NotEqual(t, minoots.ActionKind("email"), kind, "asked about a kind that does not exist")
 		return nil
-	})), 1)
+	}})), 1)
 }

@@ -44,8 +44,9 @@ type Config struct {
 	DB *db.DB
 	// Hinter hears when each new timer is due. May be nil.
 	Hinter Hinter
-	// Check validates the parameters of actions. May be nil: then it is not done.
-	Check minoots.ParameterChecker
+	// Checks judge what the domain's own package cannot, such as the parameters of
+	// actions.
+	Checks minoots.Checks
 	// Registerer takes the metrics. May be nil: then nobody sees them.
 	Registerer prometheus.Registerer
 	// Log receives failures and, on debug, requests. Defaults to slog.Default.
@@ -57,7 +58,7 @@ type API struct {
 	db      *db.DB
 	creates *db.Coalescer
 	hinter  Hinter
-	check   minoots.ParameterChecker
+	checks  minoots.Checks
 	log     *slog.Logger
 	keys    *keyCache
 	metrics *metrics
@@ -91,7 +92,7 @@ func build(cfg Config) *API {
 		cfg.Log = slog.Default()
 	}
 	a := &API{
-		db: cfg.DB, creates: db.NewCoalescer(cfg.DB), hinter: cfg.Hinter, check: cfg.Check, log: cfg.Log,
+		db: cfg.DB, creates: db.NewCoalescer(cfg.DB), hinter: cfg.Hinter, checks: cfg.Checks, log: cfg.Log,
 		keys: newKeyCache(cfg.DB.KeyFind), metrics: newMetrics(), mux: http.NewServeMux(),
 	}
 	a.huma = humago.New(a.mux, documentConfig())

@@ -32,7 +32,7 @@ func BenchmarkRead(b *testing.B) {
 			if err := decoder.Decode(text, &spec); err != nil {
 				b.Fatal(err)
 			}
-			if err := spec.Validate(time.Now(), nil); err != nil {
+			if err := spec.Validate(time.Now(), minoots.Checks{}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -49,7 +49,7 @@ func setup(t testing.TB) *bundle {
 	require.NoError(t, err)
 	t.Cleanup(b.db.Close)
 	b.api, err = api.New(api.Config{
-		DB: b.db, Hinter: b.hints, Check: checkParameters, Registerer: b.registry,
+		DB: b.db, Hinter: b.hints, Checks: minoots.Checks{Parameters: checkParameters}, Registerer: b.registry,
 		Log: slog.New(slog.NewTextHandler(&locked{w: b.log}, nil)),
 	})
 	require.NoError(t, err)

@@ -93,7 +93,7 @@ func (a *API) validate(ctx context.Context, s *minoots.TimerSpec) error {
 	if err := sameTenant(principalOf(ctx), s.TenantID, "tenantId"); err != nil {
 		return err
 	}
-	if err := s.Validate(a.db.Clock().Now(), a.check); err != nil {
+	if err := s.Validate(a.db.Clock().Now(), a.checks); err != nil {
 		return err
 	}
 	if s.ActionBundle != nil {

@@ -152,7 +152,7 @@ func (j *judge) asGo(raw []byte) (spec minoots.TimerSpec, bad []minoots.FieldErr
 		return spec, bad, true
 	}
 	var invalid *minoots.Error
-	if errors.As(spec.Validate(j.now, j.registry.Check), &invalid) {
+	if errors.As(spec.Validate(j.now, minoots.Checks{Parameters: j.registry.Check}), &invalid) {
 		bad = invalid.Fields
 	}
 	if spec.TenantID != "" && spec.TenantID != tenant {

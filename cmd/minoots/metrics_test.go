@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/api"
 	"github.com/minoots/minoots/db"
 	"github.com/minoots/minoots/internal/testdb"
@@ -59,7 +60,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	require.NoError(t, err)
 	_, err = kernel.New(kernel.Config{DB: d, Planner: w, Registerer: n})
 	require.NoError(t, err)
-	_, err = api.New(api.Config{DB: d, Check: actions.Check, Registerer: n})
+	_, err = api.New(api.Config{DB: d, Checks: minoots.Checks{Parameters: actions.Check}, Registerer: n})
 	require.NoError(t, err)
 	newWrites(n, slog.New(slog.DiscardHandler))
 	n.found["minoots_build_info"] = true // registered by newRegistry, which every replica uses

@@ -87,7 +87,7 @@ func TestPlan(t *testing.T) {
 		total += len(specs)
 		instants := map[time.Time]int{}
 		for _, spec := range specs {
-			require.NoError(t, spec.Validate(start, nil), s.file)
+			require.NoError(t, spec.Validate(start, minoots.Checks{}), s.file)
 			require.Equal(t, "run", spec.Labels[label])
 			names[spec.Name] = true
 			if spec.FireAt != nil {
