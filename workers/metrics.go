@@ -25,6 +25,7 @@ type metrics struct {
 	movedOn       prometheus.Counter
 	lanes         prometheus.Gauge
 	desks         *deskGauges
+	breaker       *breakerMetrics
 	present       prometheus.Gauge
 	losses        prometheus.Counter
 }
@@ -61,7 +62,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "minoots_outcomes_superseded_total", Help: "Outcomes that changed nothing, because their job was no longer theirs.",
 		}),
 		placements: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "minoots_deliveries_placed_total", Help: "Deliveries by where they were to run: here at once, in the queue of all, in a lane.",
+			Name: "minoots_deliveries_placed_total", Help: "Deliveries by where they were to run: here at once, in the queue of all, in a lane, held for their destination.",
 		}, []string{"place"}),
 		movedOn: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "minoots_deliveries_moved_total", Help: "Deliveries put into a queue that were to run here: behind a slow receiver, or at a stop.",
@@ -76,10 +77,13 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "minoots_presence_losses_total", Help: "Times that this process could not prove that it is alive, and cut its actions.",
 		}),
 	}
-	for _, place := range []string{placeHere, placeQueue, placeLane} {
+	for _, place := range []string{placeHere, placeQueue, placeLane, placeHeld} {
 		m.placements.WithLabelValues(place)
 	}
 	var errs []error
+	var err error
+	m.breaker, err = newBreakerMetrics(reg)
+	errs = append(errs, err)
 	for _, c := range []prometheus.Collector{
 		m.startLateness, m.attempts, m.seconds, m.group, m.groupSeconds, m.recordRetries, m.recordErrors, m.superseded,
 		m.placements, m.movedOn, m.lanes, m.desks,
@@ -114,22 +118,26 @@ const (
 	placeHere  = "here"
 	placeQueue = "queue"
 	placeLane  = "lane"
+	placeHeld  = "held"
 )
 
 // placed counts the jobs of a transaction.
 func (m *metrics) placed(jobs []db.Job) {
-	var here, lane float64
+	var here, lane, held float64
 	for i := range jobs {
 		switch {
 		case jobs[i].Here:
 			here++
 		case isLane(jobs[i].Queue):
 			lane++
+		case db.IsHeld(jobs[i].Queue):
+			held++
 		}
 	}
 	m.placements.WithLabelValues(placeHere).Add(here)
 	m.placements.WithLabelValues(placeLane).Add(lane)
-	m.placements.WithLabelValues(placeQueue).Add(float64(len(jobs)) - here - lane)
+	m.placements.WithLabelValues(placeHeld).Add(held)
+	m.placements.WithLabelValues(placeQueue).Add(float64(len(jobs)) - here - lane - held)
 }
 
 // deskGauges shows how full the desks of the present life are, when somebody asks.

@@ -1,0 +1,277 @@
+package workers
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/db"
+)
+
+const (
+	// probeLease is how long a probe is waited for. An action may take longer: then
+	// a second one is made beside it.
+	probeLease = 30 * time.Second
+	// takeGap is the least time between two questions for the same destination while
+	// its rate or its recovery bounds it: what they allow meanwhile begins in one
+	// block.
+	takeGap = 50 * time.Millisecond
+	// slotPoll is for destinations whose attempts are under way at other replicas,
+	// and probePoll for those that another replica tries.
+	slotPoll  = 250 * time.Millisecond
+	probePoll = 2 * time.Second
+	// takeRetry is the wait after Postgres did not answer.
+	takeRetry = time.Second
+)
+
+// pump takes deliveries that wait for their destinations, as these allow, and
+// makes their attempts: probes, the first ones after an outage, and all of those
+// with limits.
+type pump struct {
+	b        *breaker
+	attempts *attempter
+	slots    int // attempts under way at once
+	woken    chan struct{}
+	wg       sync.WaitGroup
+
+	mu    sync.Mutex
+	total int
+	lines map[string]*line // by queue
+}
+
+// line is what waits for one destination, as far as this replica is concerned.
+type line struct {
+	next    time.Time // when to ask Postgres; zero for not before something happens
+	more    bool      // something may wait, and next says when it can be had
+	full    bool      // as many are under way as may be: the end of one is worth a question
+	running int
+}
+
+func newPump(b *breaker, attempts *attempter, slots int) *pump {
+	return &pump{b: b, attempts: attempts, slots: slots, woken: make(chan struct{}, 1), lines: map[string]*line{}}
+}
+
+// run takes until ctx is done. The attempts are made in work, and waited for.
+func (p *pump) run(ctx, work context.Context) {
+	defer p.wg.Wait()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		queues, next := p.due(time.Now())
+		for _, queue := range queues {
+			if ctx.Err() != nil {
+				return
+			}
+			p.take(ctx, work, queue)
+		}
+		if len(queues) > 0 {
+			continue
+		}
+		timer.Reset(next)
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.woken:
+		case <-timer.C:
+		}
+	}
+}
+
+// due gives the lines to ask for now, or how long there is none.
+func (p *pump) due(now time.Time) (queues []string, next time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next = time.Hour
+	for queue, l := range p.lines {
+		switch wait := l.next.Sub(now); {
+		case l.next.IsZero():
+			if !l.more && l.running == 0 {
+				delete(p.lines, queue)
+			}
+		case wait <= 0:
+			// What comes while Postgres is asked must be able to set next anew.
+			l.next, l.more, l.full = time.Time{}, false, false
+			queues = append(queues, queue)
+		default:
+			next = min(next, wait)
+		}
+	}
+	return queues, next
+}
+
+func (p *pump) wakeUp() {
+	select {
+	case p.woken <- struct{}{}:
+	default:
+	}
+}
+
+func (p *pump) line(queue string) *line {
+	l := p.lines[queue]
+	if l == nil {
+		l = &line{}
+		p.lines[queue] = l
+	}
+	return l
+}
+
+// at asks for a line at that time, if not before.
+func (p *pump) at(queue string, when time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.line(queue); l.next.IsZero() || when.Before(l.next) {
+		l.next = when
+		p.wakeUp()
+	}
+}
+
+// wake asks for lines in which something waits, unless it is known when that can
+// be had.
+func (p *pump) wake(queues map[string]bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for queue := range queues {
+		if l := p.line(queue); l.next.IsZero() && !l.more {
+			l.next = time.Now()
+			p.wakeUp()
+		}
+	}
+}
+
+// placed looks for such lines among the queues of new jobs.
+func (p *pump) placed(jobs []db.Job) {
+	var queues map[string]bool
+	for i := range jobs {
+		if db.IsHeld(jobs[i].Queue) {
+			if queues == nil {
+				queues = map[string]bool{}
+			}
+			queues[jobs[i].Queue] = true
+		}
+	}
+	if queues != nil {
+		p.wake(queues)
+	}
+}
+
+// room is how many attempts of a line may begin: half of what the others leave, so
+// that there is always a slot for another line's first.
+func (p *pump) room(queue string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.roomLocked(p.line(queue))
+}
+
+func (p *pump) roomLocked(l *line) int {
+	share := max(1, (p.slots-p.total+l.running)/2)
+	return max(0, min(share-l.running, p.slots-p.total))
+}
+
+// take asks for what waits in a line.
+func (p *pump) take(ctx, work context.Context, queue string) {
+	want := p.room(queue)
+	if want == 0 {
+		p.then(queue, line{more: true}, 0)
+		return
+	}
+	step, cancel := context.WithTimeout(ctx, recordTimeout)
+	t, err := p.b.db.DestinationTake(step, p.b.replica, queue, want, probeLease)
+	cancel()
+	switch {
+	case err != nil:
+		if ctx.Err() == nil {
+			p.b.log.Warn("what waits for a destination not asked for; trying again", "error", err)
+		}
+		p.then(queue, line{more: true}, takeRetry)
+		return
+	case !t.Known:
+		p.then(queue, line{}, 0)
+		p.b.soon() // it is ordinary again
+		return
+	}
+	for i := range t.Jobs {
+		p.begin(work, queue, t.State, &t.Jobs[i])
+	}
+	drained := len(t.Jobs) < t.May
+	if t.Recovered || drained && t.State == minoots.BreakerRecovering {
+		if g := p.b.gates.inQueue(queue); g != nil {
+			p.b.close(ctx, g.key)
+		}
+	}
+	switch {
+	case drained:
+		p.then(queue, line{}, 0)
+	case len(t.Jobs) == want:
+		p.then(queue, line{more: true}, 0)
+	default:
+		after := pause(&t)
+		p.then(queue, line{more: true, full: after == slotPoll}, after)
+	}
+}
+
+// pause is how long a line waits that its breaker or its limits bound.
+func pause(t *db.Taken) time.Duration {
+	switch t.State {
+	case minoots.BreakerOpen, minoots.BreakerHalfOpen:
+		switch {
+		case len(t.Jobs) > 0:
+			return probeLease
+		case t.State == minoots.BreakerHalfOpen:
+			return probePoll
+		case t.ProbeIn > 0:
+			return t.ProbeIn + rand.N(takeGap) // for not all replicas to ask at once
+		}
+	case minoots.BreakerRecovering:
+		return 2 * takeGap
+	}
+	if t.TokenIn > 0 {
+		return max(t.TokenIn, takeGap)
+	}
+	return slotPoll
+}
+
+// then says how it goes on with a line: more waits there, to be had after a while,
+// or, without one, as soon as there is room; or no more does.
+func (p *pump) then(queue string, now line, after time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.line(queue)
+	l.more, l.full = now.more, now.full
+	switch {
+	case !l.more: // what has come meanwhile has set next
+	case after > 0:
+		if next := time.Now().Add(after); l.next.IsZero() || next.Before(l.next) {
+			l.next = next
+		}
+	case p.roomLocked(l) > 0:
+		l.next = time.Now()
+	}
+}
+
+// begin begins the attempt of a job that was taken.
+func (p *pump) begin(work context.Context, queue string, state minoots.BreakerState, job *db.TakenJob) {
+	p.mu.Lock()
+	p.total++
+	p.line(queue).running++
+	p.mu.Unlock()
+	p.wg.Go(func() {
+		defer p.end(queue)
+		p.attempt(work, queue, state, job)
+	})
+}
+
+// end asks for more, if more is there.
+func (p *pump) end(queue string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.total--
+	p.line(queue).running--
+	for name, l := range p.lines {
+		if l.more && (l.next.IsZero() || l.full && name == queue) {
+			l.next = time.Now()
+			p.wakeUp()
+		}
+	}
+}
