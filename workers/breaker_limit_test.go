@@ -78,25 +78,25 @@ func TestLimitConcurrency(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	const most, timers = 3, 60
-	a := &actor{do: func(_ context.Context, d minoots.Delivery, _ int) minoots.Outcome {
+	a := &actor{do: func(_ context.Context, d minoots.Delivery, number int) minoots.Outcome {
 		time.Sleep(20 * time.Millisecond)
-		if d.Occurrence == 1 && d.Timer.ID[15]%8 == 0 {
+		if number == 1 && d.Timer.ID[15]%8 == 0 {
 			return failed("internal", true) // retries count too
 		}
 		return succeeded()
 	}}
-	short := untiring()
-	short.RetryPolicy.MaxAttempts = 2
-	one := w.startDesk(workers.Config{Actions: a, Replica: "one"})
-	two := w.startDesk(workers.Config{Actions: a, Replica: "two"})
+	// Of four slots a destination may have two: with the limit one replica is too few,
+	// and without it both would have four under way.
+	one := w.startDesk(workers.Config{Actions: a, Replica: "one", Concurrency: 4})
+	two := w.startDesk(workers.Config{Actions: a, Replica: "two", Concurrency: 4})
 	w.limit(minoots.DestinationLimits{MaxConcurrent: ptr(most)}, one, two)
 	a.mu.Lock()
 	before := len(a.made)
 	a.most = 0
 	a.mu.Unlock()
 	over := w.count("SELECT count(*) FROM minoots.timer_states WHERE status IN ('settled', 'failed')")
-	w.fireBy(w.named(one.Planner, "limited"), many(timers/2, short)...)
-	w.fireBy(w.named(two.Planner, "limited"), many(timers/2, short)...)
+	w.fireBy(w.named(one.Planner, "limited"), many(timers/2, untiring())...)
+	w.fireBy(w.named(two.Planner, "limited"), many(timers/2, untiring())...)
 	w.eventuallyOver(over + timers)
 	assert.Equal(t, most, a.together())
 	assert.GreaterOrEqual(t, len(a.attempts()), before+timers)

@@ -29,4 +29,4 @@ kept AS (
         AND (d.rate_per_second IS NOT NULL OR d.max_concurrent IS NOT NULL)
     RETURNING d.queue
 )
-SELECT count(*) AS closed FROM (SELECT FROM forgotten UNION ALL SELECT FROM kept) AS both;
+SELECT count(*) AS closed FROM (SELECT FROM forgotten UNION ALL SELECT FROM kept) AS changed;
