@@ -70,12 +70,33 @@ type EventPage struct {
 	s    snapshot
 }
 
+// From is the cursor behind which the page was read.
+func (p *EventPage) From() EventCursor { return p.from }
+
 // Cursor is the place behind the i-th event of the page.
 func (p *EventPage) Cursor(i int) EventCursor {
 	if i == len(p.Events)-1 {
 		return p.Next
 	}
 	return p.from.within(p.s, p.Events[i].Seq)
+}
+
+// CursorFor is the place behind the i-th event, -1 for none, for a reader who was
+// at another place than the page's when it came to the page: at one where a page
+// ended that was all that there was. It skips the events that it has had.
+func (p *EventPage) CursorFor(reader EventCursor, i int) EventCursor {
+	switch {
+	case reader.p.compare(p.s) >= 0:
+		return reader // it has had the whole page
+	case i == len(p.Events)-1 && p.Next.after == 0:
+		return p.Next
+	case i < 0:
+		return reader
+	case reader.p.compare(p.from.p) <= 0:
+		return p.Cursor(i)
+	default:
+		return reader.within(p.s, p.Events[i].Seq)
+	}
 }
 
 func (c EventCursor) within(s snapshot, after int64) EventCursor {
