@@ -113,6 +113,7 @@ func build(cfg Config) *API {
 	a.recurrenceRoutes()
 	a.keyRoutes()
 	a.secretRoutes()
+	a.destinationRoutes()
 	a.tenantRoutes()
 	a.grpcRoutes()
 	finishSchemas(a.huma.OpenAPI().Components.Schemas)

@@ -181,6 +181,10 @@ func (b *breaker) persist(what string, key flowKey, do func(context.Context) err
 			if err == nil {
 				return
 			}
+			if minoots.ErrorCode(err) == minoots.CodeInvalid {
+				b.log.Error("breaker not moved", "to", what, "destination", key.destination, "error", err)
+				return
+			}
 			b.log.Warn("breaker not moved yet; trying again", "to", what, "destination", key.destination, "error", err)
 			select {
 			case <-ctx.Done():

@@ -14,6 +14,7 @@ import (
 type gate struct {
 	key   flowKey
 	queue string // in which they wait
+	state minoots.BreakerState
 }
 
 // gateMap is never changed.
@@ -80,7 +81,7 @@ func (g *gates) shut(key flowKey) {
 	if all := g.known.Load(); all != nil {
 		next = maps.Clone(*all)
 	}
-	next[key] = newGate(key)
+	next[key] = newShut(key)
 	g.known.Store(&next)
 }
 
@@ -92,10 +93,12 @@ func (g *gates) look() (turn int) {
 	return g.turn
 }
 
-// learn takes in what a look has found. What was shut after it began stays.
-func (g *gates) learn(turn int, found []db.Lane) {
+// learn takes in what a look has found. What was shut after it began stays. It
+// gives the queues of those that were open and are not any more, whoever did that.
+func (g *gates) learn(turn int, found []db.Lane) (freed []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	before := g.known.Load()
 	next, idle := gateMap{}, map[flowKey]time.Time{}
 	for i := range found {
 		l := &found[i]
@@ -103,7 +106,12 @@ func (g *gates) learn(turn int, found []db.Lane) {
 			continue
 		}
 		key := flowKey{l.Tenant, l.Destination}
-		next[key] = &gate{key: key, queue: l.Queue}
+		next[key] = &gate{key: key, queue: l.Queue, state: l.State}
+		if before != nil && l.State != minoots.BreakerOpen && l.State != minoots.BreakerHalfOpen {
+			if was := (*before)[key]; was != nil && was.state != l.State {
+				freed = append(freed, l.Queue)
+			}
+		}
 		if l.State != minoots.BreakerClosed && !l.Filled {
 			if since, ok := g.idle[key]; ok {
 				idle[key] = since
@@ -118,16 +126,17 @@ func (g *gates) learn(turn int, found []db.Lane) {
 		case in < turn:
 			delete(g.shutIn, key)
 		case next[key] == nil:
-			next[key] = newGate(key)
+			next[key] = newShut(key)
 		}
 	}
 	if len(next) == 0 {
 		g.known.Store(nil)
-		return
+		return freed
 	}
 	g.known.Store(&next)
+	return freed
 }
 
-func newGate(key flowKey) *gate {
-	return &gate{key: key, queue: db.HeldQueue(key.tenant, key.destination)}
+func newShut(key flowKey) *gate {
+	return &gate{key: key, queue: db.HeldQueue(key.tenant, key.destination), state: minoots.BreakerOpen}
 }

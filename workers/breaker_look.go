@@ -21,8 +21,10 @@ const forgetAfter = 10 * time.Minute
 
 // learned takes in what the workers' regular look has found.
 func (b *breaker) learned(ctx context.Context, turn int, found []db.Lane) {
-	b.gates.learn(turn, found)
 	now := time.Now()
+	for _, queue := range b.gates.learn(turn, found) {
+		b.pump.at(queue, now)
+	}
 	b.health.sweep(now)
 	open, held := 0, 0
 	waiting := map[string]bool{}

@@ -226,8 +226,8 @@ func pause(t *db.Taken) time.Duration {
 	case minoots.BreakerRecovering:
 		return 2 * takeGap
 	}
-	if t.TokenIn > 0 {
-		return max(t.TokenIn, takeGap)
+	if t.TokenIn > 0 { // the limit may be another soon
+		return min(max(t.TokenIn, takeGap), probePoll)
 	}
 	return slotPoll
 }
