@@ -16,6 +16,9 @@ var destinationLockSQL string
 //go:embed query/destination_take.sql
 var destinationTakeSQL string
 
+//go:embed query/destination_mine.sql
+var destinationMineSQL string
+
 // Taken is what came of asking for deliveries that wait for a destination.
 type Taken struct {
 	// Known is false for a destination that is ordinary again.
@@ -81,4 +84,24 @@ func readTaken(results pgx.BatchResults) (t Taken, err error) {
 		return nil
 	})
 	return t, err
+}
+
+// DestinationMine gives the jobs in a destination's queue that a replica has
+// running: what a take whose answer was lost has left behind is among them.
+func (d *DB) DestinationMine(ctx context.Context, replica, queue string) (mine []HeldJob, err error) {
+	batch := &pgx.Batch{}
+	batch.Queue(destinationLockSQL, queue)
+	batch.Queue(destinationMineSQL, queue, replica)
+	results := d.pool.SendBatch(ctx, batch)
+	if _, err = results.Exec(); err == nil {
+		var rows pgx.Rows
+		if rows, err = results.Query(); err == nil {
+			job := HeldJob{Queue: queue}
+			_, err = pgx.ForEachRow(rows, []any{&job.ID, &job.Attempt}, func() error {
+				mine = append(mine, job)
+				return nil
+			})
+		}
+	}
+	return mine, translate(firstError(err, results.Close()))
 }

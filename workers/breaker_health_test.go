@@ -1,8 +1,6 @@
 package workers
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -96,39 +94,21 @@ func TestGatesKeepWhatWasShutDuringALook(t *testing.T) {
 	require.Nil(t, (*gates)(nil).of(key))
 }
 
-// oneHost is an Executor whose deliveries go to one host.
-type oneHost struct{}
-
-func (oneHost) Execute(context.Context, minoots.Delivery, int) (out minoots.Outcome) { return out }
-func (oneHost) Kinds() []minoots.ActionKind                                          { return nil }
-func (oneHost) Destination(*minoots.Delivery) string                                 { return "https://receiver.example" }
-
-// BenchmarkPlanBreaker is what breakers cost a plan: with none open, and with many
-// of others.
-func BenchmarkPlanBreaker(b *testing.B) {
-	params := json.RawMessage(`{"url":"https://receiver.example/hook","method":"POST"}`)
-	deliveries := make([]minoots.Delivery, 100)
-	for i := range deliveries {
-		deliveries[i] = minoots.Delivery{TenantID: "acme", Action: minoots.Action{ID: "a", Kind: minoots.KindWebhook, Parameters: params}}
-	}
-	for _, open := range []int{-1, 0, 1, 1000} {
-		name := fmt.Sprint("open=", open)
-		p := NewPlanner(oneHost{})
-		if open < 0 {
-			name = "without"
-		} else {
-			p.gates = newGates()
-		}
-		for i := range max(open, 0) {
-			p.gates.shut(flowKey{"globex", fmt.Sprint("https://", i)})
-		}
-		b.Run(name, func(b *testing.B) {
+// BenchmarkGates is what breakers cost a plan, for each delivery: with none open,
+// and with many of others.
+func BenchmarkGates(b *testing.B) {
+	key := flowKey{"acme", "https://receiver.example"}
+	for _, open := range []int{0, 1, 1000} {
+		b.Run(fmt.Sprint("open=", open), func(b *testing.B) {
+			g := newGates()
+			for i := range open {
+				g.shut(flowKey{"globex", fmt.Sprint("https://", i)})
+			}
 			for b.Loop() {
-				if _, err := p.Plan(context.Background(), deliveries); err != nil {
-					b.Fatal(err)
+				if g.of(flowKey{key.tenant, minoots.CanonicalDestination(key.destination)}) != nil {
+					b.Fatal("it is open")
 				}
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(deliveries)), "ns/delivery")
 		})
 	}
 }

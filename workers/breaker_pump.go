@@ -22,6 +22,8 @@ const (
 	// and probePoll for those that another replica tries.
 	slotPoll  = 250 * time.Millisecond
 	probePoll = 2 * time.Second
+	// takeTimeout is the deadline of one question.
+	takeTimeout = 5 * time.Second
 	// takeRetry is the wait after Postgres did not answer.
 	takeRetry = time.Second
 )
@@ -43,11 +45,15 @@ type pump struct {
 
 // line is what waits for one destination, as far as this replica is concerned.
 type line struct {
-	next    time.Time // when to ask Postgres; zero for not before something happens
-	more    bool      // something may wait, and next says when it can be had
-	full    bool      // as many are under way as may be: the end of one is worth a question
-	running int
+	next    time.Time      // when to ask Postgres; zero for not before something happens
+	more    bool           // something may wait, and next says when it can be had
+	full    bool           // as many are under way as may be: the end of one is worth a question
+	unsure  bool           // what Postgres took may not be known here: its answer was lost
+	running map[int64]bool // jobs, by id
 }
+
+// size is how many attempts are under way.
+func (l *line) size() int { return len(l.running) }
 
 func newPump(b *breaker, attempts *attempter, slots int) *pump {
 	return &pump{b: b, attempts: attempts, slots: slots, woken: make(chan struct{}, 1), lines: map[string]*line{}}
@@ -87,7 +93,7 @@ func (p *pump) due(now time.Time) (queues []string, next time.Duration) {
 	for queue, l := range p.lines {
 		switch wait := l.next.Sub(now); {
 		case l.next.IsZero():
-			if !l.more && l.running == 0 {
+			if !l.more && !l.unsure && l.size() == 0 {
 				delete(p.lines, queue)
 			}
 		case wait <= 0:
@@ -111,7 +117,7 @@ func (p *pump) wakeUp() {
 func (p *pump) line(queue string) *line {
 	l := p.lines[queue]
 	if l == nil {
-		l = &line{}
+		l = &line{running: map[int64]bool{}}
 		p.lines[queue] = l
 	}
 	return l
@@ -165,8 +171,8 @@ func (p *pump) room(queue string) int {
 }
 
 func (p *pump) roomLocked(l *line) int {
-	share := max(1, (p.slots-p.total+l.running)/2)
-	return max(0, min(share-l.running, p.slots-p.total))
+	share := max(1, (p.slots-p.total+l.size())/2)
+	return max(0, min(share-l.size(), p.slots-p.total))
 }
 
 // take asks for what waits in a line.
@@ -176,15 +182,17 @@ func (p *pump) take(ctx, work context.Context, queue string) {
 		p.then(queue, line{more: true}, 0)
 		return
 	}
-	step, cancel := context.WithTimeout(ctx, recordTimeout)
+	// A stop does not end it in the middle: nobody would know what was taken.
+	step, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeTimeout)
+	defer cancel()
+	if err := p.sure(step, queue); err != nil {
+		p.failed(ctx, queue, err)
+		return
+	}
 	t, err := p.b.db.DestinationTake(step, p.b.replica, queue, want, probeLease)
-	cancel()
 	switch {
 	case err != nil:
-		if ctx.Err() == nil {
-			p.b.log.Warn("what waits for a destination not asked for; trying again", "error", err)
-		}
-		p.then(queue, line{more: true}, takeRetry)
+		p.failed(ctx, queue, err)
 		return
 	case !t.Known:
 		p.then(queue, line{}, 0)
@@ -209,6 +217,41 @@ func (p *pump) take(ctx, work context.Context, queue string) {
 		after := pause(&t)
 		p.then(queue, line{more: true, full: after == slotPoll}, after)
 	}
+}
+
+// failed takes in that Postgres did not answer.
+func (p *pump) failed(ctx context.Context, queue string, err error) {
+	if ctx.Err() == nil {
+		p.b.log.Warn("what waits for a destination not asked for; trying again", "error", err)
+	}
+	p.mu.Lock()
+	p.line(queue).unsure = true
+	p.mu.Unlock()
+	p.then(queue, line{more: true}, takeRetry)
+}
+
+// sure puts back what a take whose answer was lost has left as running here.
+func (p *pump) sure(ctx context.Context, queue string) error {
+	p.mu.Lock()
+	unsure := p.line(queue).unsure
+	p.mu.Unlock()
+	if !unsure {
+		return nil
+	}
+	mine, err := p.b.db.DestinationMine(ctx, p.b.replica, queue)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.line(queue)
+	l.unsure = false
+	for _, job := range mine {
+		if !l.running[job.ID] {
+			p.b.holder.put(job)
+		}
+	}
+	return nil
 }
 
 // pause is how long a line waits that its breaker or its limits bound.
@@ -254,20 +297,20 @@ func (p *pump) then(queue string, now line, after time.Duration) {
 func (p *pump) begin(work context.Context, queue string, state minoots.BreakerState, job *db.TakenJob) {
 	p.mu.Lock()
 	p.total++
-	p.line(queue).running++
+	p.line(queue).running[job.ID] = true
 	p.mu.Unlock()
 	p.wg.Go(func() {
-		defer p.end(queue)
+		defer p.end(queue, job.ID)
 		p.attempt(work, queue, state, job)
 	})
 }
 
 // end asks for more, if more is there.
-func (p *pump) end(queue string) {
+func (p *pump) end(queue string, id int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.total--
-	p.line(queue).running--
+	delete(p.line(queue).running, id)
 	for name, l := range p.lines {
 		if l.more && (l.next.IsZero() || l.full && name == queue) {
 			l.next = time.Now()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/faultproxy"
 	"github.com/minoots/minoots/workers"
 )
 
@@ -300,4 +301,35 @@ func (r *running) labelled(t testing.TB, name, label string) float64 {
 	}
 	t.Errorf("no %s of %s", label, name)
 	return 0
+}
+
+// When the answer of a take is lost, what it took is found and made all the same,
+// long before River would give it up.
+func TestBreakerTakeWhoseAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const timers = 150
+	r := newReceiver(false)
+	p := faultproxy.New(t, w.URL)
+	k := w.startDesk(workers.Config{Actions: r, DB: w.connect(p.URL(), 4), River: w.connect(w.URL, 6)})
+	w.limit(minoots.DestinationLimits{RatePerSecond: ptr(100.0)}, k)
+	before, _ := r.received()
+	w.fireBy(w.named(w.queues, "limited"), many(timers, untiring())...)
+	held := db.HeldQueue(tenant, "limited")
+	for range 3 { // in the middle of it, answers are lost: what was sent arrives
+		n, _ := r.received()
+		require.Eventually(t, func() bool { now, _ := r.received(); return now > n }, soon, tick)
+		p.Set(faultproxy.Mute)
+		require.Eventually(t, func() bool {
+			return w.count("SELECT count(*) FROM river.river_job WHERE state = 'running' AND queue = $1", held) > 0
+		}, soon, tick)
+		p.Cut()
+		p.Set(faultproxy.Pass)
+	}
+	w.eventuallyOver(before + timers)
+	w.eventually(0, "SELECT count(*) FROM river.river_job")
+	k.stop()
+	w.requireConsistent()
+	_, ids := r.received()
+	assert.Equal(t, before+timers, ids)
 }

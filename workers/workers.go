@@ -7,7 +7,8 @@
 // runs here at once, and fairly), lane.go (where a crowd waits), workers.go
 // (River's client), run.go (start and stop), attempt.go and job.go (one attempt),
 // recorder.go (how outcomes are committed), resolve.go (what goes back to the
-// queues), crew.go (one life after another).
+// queues), breaker.go and breaker_pump.go (destinations that fail or have limits),
+// crew.go (one life after another).
 package workers
 
 import (
