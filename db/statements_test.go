@@ -172,7 +172,6 @@ var withoutTenant = map[string]string{
 	"lane_page":           "the workers' look at all queues; its rows carry their tenant",
 	"destination_lock":    "by the queue, whose name is made of the tenant's",
 	"destination_take":    "by the queue, whose name is made of the tenant's; the jobs carry their tenant",
-	"destination_mine":    "by the queue, whose name is made of the tenant's",
 	"destination_release": "by the queue, whose name is made of the tenant's",
 	"key_find":            "the key is what tells the tenant",
 	"idempotency_forget":  "upkeep goes by age",
