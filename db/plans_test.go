@@ -172,5 +172,6 @@ func outcomeArgs(jobs []int64, timers []string, dues []time.Time) []any {
 		slices.Repeat([]string{"a"}, n), slices.Repeat([]string{"webhook"}, n), dues, dues,
 		make([]*int32, n), make([]*string, n), make([]*string, n), make([]*string, n),
 		make([]bool, n), make([]*time.Time, n), "replica",
+		make([]*string, n), slices.Repeat([]string{"action"}, n), make([]bool, n), make([]bool, n),
 	}
 }
