@@ -1,9 +1,6 @@
 package minoots
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Firing is one occurrence of a timer, known by (timer, occurrence): computed,
 // not remembered, so that firing twice is a constraint violation and not a bug
@@ -123,5 +120,5 @@ func (r *RawJSON) UnmarshalJSON(b []byte) error {
 // WebhookID is the same for every delivery of this action of this firing,
 // whoever makes it and however often: receivers drop repeats by it.
 func (d Delivery) WebhookID() string {
-	return fmt.Sprintf("%s_%d_%s", d.Timer.ID, d.Occurrence, d.Action.ID)
+	return webhookID(d.Timer.ID, d.Occurrence, d.Action.ID)
 }
