@@ -32,7 +32,7 @@ var corruptions = []struct{ check, sql string }{
 	{"firing_contradicts_itself", "UPDATE minoots.firings SET settled_at = now() WHERE timer_id = @waiting"},
 	{"firing_contradicts_itself", "UPDATE minoots.firings SET settled_at = NULL WHERE timer_id = @settled"},
 	{"firing_contradicts_itself", "UPDATE minoots.firings SET ended = 0 WHERE timer_id = @settled"},
-	{"firing_contradicts_itself", "UPDATE minoots.firings SET failed = 0, reason = NULL WHERE timer_id = @failed"},
+	{"firing_contradicts_itself", "UPDATE minoots.firings SET reason = NULL WHERE timer_id = @refused"},
 	{"firing_without_timer", "DELETE FROM minoots.timer_states WHERE id = @settled; DELETE FROM minoots.timers WHERE id = @settled"},
 	{"firing_without_job", "DELETE FROM river.river_job WHERE args #>> '{timer,name}' = 'halfway'"},
 	{"firing_without_job", `UPDATE river.river_job SET state = 'discarded', finalized_at = now() WHERE args #>> '{timer,name}' = 'waiting'`},

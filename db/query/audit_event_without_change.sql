@@ -19,7 +19,7 @@ bad AS (
     WHERE l.type = 'timer.fired' AND f.timer_id IS NULL AND l.due >= (SELECT firings FROM begins)
         OR l.type IN ('timer.settled', 'timer.failed') AND 'timer.' || f.status <> l.type
             AND NOT (l.type = 'timer.failed' AND f.status = 'settled' AND (
-                l.occurred_at < (SELECT attempts FROM begins) + interval '7 days'
+                l.occurred_at < (SELECT attempts FROM begins)
                 OR EXISTS (
                     SELECT FROM minoots.attempts a
                     WHERE a.timer_id = l.timer_id AND a.occurrence = l.occurrence AND a.status = 'failed'
