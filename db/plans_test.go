@@ -20,6 +20,7 @@ func TestPlans(t *testing.T) {
 	t.Run("hot statements", p.testHot)
 	t.Run("pages", p.testPages)
 	t.Run("outcomes", p.testOutcomes)
+	t.Run("dead letters", p.testDeadLetters)
 	t.Run("the checks see a bad plan", func(t *testing.T) {
 		p.sql["bad"] = "SELECT id FROM minoots.timer_states WHERE failure_reason = $1"
 		plan := p.explain(t, "bad", "", custom, []any{"x"})
@@ -62,6 +63,9 @@ func (p *plans) testHot(t *testing.T) {
 		{"job_redispatch", []any{[]string{"gone"}, 5, "lost"}, jobs},
 		{"job_worn", []any{[]string{"gone"}, 5, 100}, jobs[:1]},
 		{"job_revive", []any{100}, jobs},
+		{"dead_letter_redrive", []any{tenant, []string{id}, 5, 32_000}, []string{"dead_letters_pkey"}},
+		{"dead_letter_discard", []any{id, tenant}, []string{"dead_letters_pkey"}},
+		{"attempt_ended", []any{[]string{id}, []int32{1}, []string{tenant}}, nil},
 	} {
 		for _, mode := range []string{generic, custom} {
 			plan := p.explain(t, c.noun, "", mode, c.args)
@@ -124,6 +128,32 @@ func (p *plans) testPages(t *testing.T) {
 			args[n-1] = v
 		}
 		p.check(t, "timer_page "+name, p.explain(t, "timer_page", "", custom, args), c.index)
+	}
+}
+
+// A page of dead letters is read in its order, or by its timer.
+func (p *plans) testDeadLetters(t *testing.T) {
+	_, err := p.conn.Exec(t.Context(), `
+		INSERT INTO minoots.dead_letters (timer_id, due_at, occurrence, attempts, tenant_id, action_id, kind, phase, delivery)
+		SELECT gen_random_uuid(), now(), 1, 5, $1, 'a', 'webhook', 'action', '{}' FROM generate_series(1, 5000)`, tenant)
+	require.NoError(t, err)
+	_, err = p.conn.Exec(t.Context(), "ANALYZE minoots.dead_letters")
+	require.NoError(t, err)
+	const zero = "00000000-0000-0000-0000-000000000000"
+	for name, c := range map[string]struct {
+		set   map[int]any
+		index string
+	}{
+		"first page": {nil, "dead_letters_tenant"},
+		"a kind":     {map[int]any{5: "command"}, "dead_letters_tenant"},
+		"created":    {map[int]any{7: time.Now(), 8: time.Now()}, "dead_letters_tenant"},
+		"a timer":    {map[int]any{4: zero}, "dead_letters_timer_id_occurrence_action_id_key"},
+	} {
+		args := []any{tenant, "dead", zero, nil, nil, nil, nil, nil, 100}
+		for n, v := range c.set {
+			args[n-1] = v
+		}
+		p.check(t, "dead_letter_page "+name, p.explain(t, "dead_letter_page", "", custom, args), c.index)
 	}
 }
 

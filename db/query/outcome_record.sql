@@ -92,7 +92,7 @@ resolved AS (
     SET status = 'resolved', attempts = live.attempt, closed_at = now()
     FROM live
     WHERE live.final AND live.ok AND live.redriven AND d.timer_id = live.timer_id AND d.occurrence = live.occurrence
-        AND d.action_id = live.action_id AND d.status = 'redriven'
+        AND d.action_id = live.action_id
 ),
 progress AS MATERIALIZED (
     SELECT timer_id, occurrence, due_at, bool_or(recurring) AS recurring,
