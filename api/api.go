@@ -27,6 +27,7 @@ import (
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/eventhub"
 )
 
 // operationTimeout ends an operation whose database does not answer.
@@ -44,6 +45,8 @@ type Config struct {
 	DB *db.DB
 	// Hinter hears when each new timer is due. May be nil.
 	Hinter Hinter
+	// Hub feeds event streams. May be nil: then there are pages of events only.
+	Hub *eventhub.Hub
 	// Checks judge what the domain's own package cannot, such as the parameters of
 	// actions.
 	Checks minoots.Checks
@@ -58,6 +61,7 @@ type API struct {
 	db      *db.DB
 	creates *db.Coalescer
 	hinter  Hinter
+	hub     *eventhub.Hub
 	checks  minoots.Checks
 	log     *slog.Logger
 	keys    *keyCache
@@ -92,7 +96,7 @@ func build(cfg Config) *API {
 		cfg.Log = slog.Default()
 	}
 	a := &API{
-		db: cfg.DB, creates: db.NewCoalescer(cfg.DB), hinter: cfg.Hinter, checks: cfg.Checks, log: cfg.Log,
+		db: cfg.DB, creates: db.NewCoalescer(cfg.DB), hinter: cfg.Hinter, hub: cfg.Hub, checks: cfg.Checks, log: cfg.Log,
 		keys: newKeyCache(cfg.DB.KeyFind), metrics: newMetrics(), mux: http.NewServeMux(),
 	}
 	a.huma = humago.New(a.mux, documentConfig())
@@ -103,6 +107,7 @@ func build(cfg Config) *API {
 	a.batchRoutes()
 	a.firingRoutes()
 	a.recurrenceRoutes()
+	a.eventRoutes()
 	a.keyRoutes()
 	a.secretRoutes()
 	a.tenantRoutes()
