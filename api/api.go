@@ -68,6 +68,8 @@ type API struct {
 	metrics *metrics
 	mux     *http.ServeMux
 	huma    huma.API
+	// heartbeat is that of event streams.
+	heartbeat time.Duration
 }
 
 // New builds the API.
@@ -98,6 +100,7 @@ func build(cfg Config) *API {
 	a := &API{
 		db: cfg.DB, creates: db.NewCoalescer(cfg.DB), hinter: cfg.Hinter, hub: cfg.Hub, checks: cfg.Checks, log: cfg.Log,
 		keys: newKeyCache(cfg.DB.KeyFind), metrics: newMetrics(), mux: http.NewServeMux(),
+		heartbeat: heartbeat,
 	}
 	a.huma = humago.New(a.mux, documentConfig())
 	a.timerRoutes()

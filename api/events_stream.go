@@ -60,7 +60,7 @@ func (a *API) stream(ctx context.Context, sse *sseWriter, s *eventhub.Stream, se
 	sse.w.WriteHeader(http.StatusOK)
 	sse.retry(streamRetry)
 	sse.beat(s.Cursor())
-	for beat := time.Now().Add(heartbeat); sse.flush(); {
+	for beat := time.Now().Add(a.heartbeat); sse.flush(); {
 		wait, cancel := context.WithDeadline(ctx, beat)
 		events, err := s.Next(wait)
 		cancel()
@@ -80,7 +80,7 @@ func (a *API) stream(ctx context.Context, sse *sseWriter, s *eventhub.Stream, se
 			return "unavailable"
 		}
 		if time.Now().After(beat) {
-			beat = time.Now().Add(heartbeat)
+			beat = time.Now().Add(a.heartbeat)
 			if !a.stillAllowed(ctx, secret) {
 				return "revoked"
 			}
