@@ -16,23 +16,23 @@ import (
 	timerv1 "github.com/minoots/minoots/proto/minoots/timer/v1"
 )
 
-const (
-	// recheckEvery is how long a stream may outlive its key.
-	recheckEvery = 15 * time.Second
-	// sendTimeout ends a stream whose client takes nothing any more.
-	sendTimeout = 30 * time.Second
-)
-
 // StreamTimerEvents sends events until the client goes, its key is revoked, or the
 // replica stops. It reads the log through the hub, as GET /v1/events does.
 func (g grpcTimers) StreamTimerEvents(ctx context.Context, req *connect.Request[timerv1.TimerEventStreamRequest], out *connect.ServerStream[timerv1.TimerEvent]) error {
+	if g.hub == nil {
+		return minoots.Errorf(minoots.CodeUnavailable, "this replica has no event streams")
+	}
 	filter, after, err := g.eventFilter(ctx, req.Msg)
+	if err != nil {
+		return err
+	}
+	secret, err := credential(req.Header())
 	if err != nil {
 		return err
 	}
 	opening, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
-	stream, err := g.events.Subscribe(opening, filter, after)
+	stream, err := g.hub.Subscribe(opening, filter, after)
 	if err != nil {
 		return streamError(err, "")
 	}
@@ -40,19 +40,18 @@ func (g grpcTimers) StreamTimerEvents(ctx context.Context, req *connect.Request[
 	if err := out.Send(nil); err != nil { // the headers: the client knows that it is heard
 		return err
 	}
-	checked := time.Now()
-	for {
-		wait, cancel := context.WithTimeout(ctx, recheckEvery)
+	for check := time.Now().Add(g.heartbeat); ; {
+		wait, cancel := context.WithDeadline(ctx, check)
 		events, err := stream.Next(wait)
 		cancel()
 		if err != nil && (ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded)) {
 			return streamError(err, stream.Cursor())
 		}
-		if time.Since(checked) >= recheckEvery {
-			if err := g.enterRPC(ctx, req.Spec().Procedure, req.Header()); err != nil && minoots.ErrorCode(err) != minoots.CodeUnavailable {
-				return err
+		if time.Now().After(check) {
+			check = time.Now().Add(g.heartbeat)
+			if !g.stillAllowed(ctx, secret) {
+				return minoots.Errorf(minoots.CodeUnauthenticated, "the key has been revoked")
 			}
-			checked = time.Now()
 		}
 		if err := g.sendEvents(ctx, events, out); err != nil {
 			return streamError(err, stream.Cursor())
@@ -70,12 +69,16 @@ func (g grpcTimers) eventFilter(ctx context.Context, m *timerv1.TimerEventStream
 	if f.Types, err = minoots.Topics(m.GetTopics()); err != nil {
 		return f, after, err
 	}
-	if text := m.GetAfter(); text != "" {
+	switch text := m.GetAfter(); text {
+	case "", afterLatest:
+	case afterOldest:
+		after, err = g.db.EventOldest(ctx)
+	default:
 		if after, err = db.ParseEventCursor(text); err != nil {
-			return f, after, invalidField("after", "must be the cursor of an event")
+			err = invalidField("after", "must be %s, %s, or the cursor of an event", afterOldest, afterLatest)
 		}
 	}
-	return f, after, nil
+	return f, after, err
 }
 
 // sendEvents sends events, each with its timer as it stands by now.
@@ -95,7 +98,7 @@ func (g grpcTimers) sendEvents(ctx context.Context, events []eventhub.Event, out
 	}
 	deadline := http.NewResponseController(exchangeOf(ctx).ResponseWriter)
 	for _, e := range events {
-		_ = deadline.SetWriteDeadline(time.Now().Add(sendTimeout)) // a server that has none keeps none
+		_ = deadline.SetWriteDeadline(time.Now().Add(streamWrite)) // a server that has none keeps none
 		var timer *timerv1.Timer
 		if t, ok := timers[e.TimerID]; ok {
 			timer = grpcTimer(&t)
@@ -104,6 +107,7 @@ func (g grpcTimers) sendEvents(ctx context.Context, events []eventhub.Event, out
 			return err
 		}
 	}
+	g.metrics.eventsSent.Add(float64(len(events)))
 	_ = deadline.SetWriteDeadline(time.Time{})
 	return nil
 }
@@ -123,7 +127,9 @@ func streamError(err error, cursor string) error {
 	return told
 }
 
-func showsTimer(t minoots.EventType) bool { return t != minoots.EventFiringSkipped && grpcEvents[t] != nil }
+func showsTimer(t minoots.EventType) bool {
+	return t != minoots.EventFiringSkipped && grpcEvents[t] != nil
+}
 
 // grpcEvents makes what is particular of each type, as far as there is anything.
 var grpcEvents = map[minoots.EventType]func(*timerv1.TimerEvent, *timerv1.Timer){
