@@ -79,6 +79,9 @@ type Delivery struct {
 	Recurring bool `json:"recurring,omitempty"`
 	// Generation grows when a lost worker's delivery is dispatched again.
 	Generation int `json:"generation,omitempty"`
+	// Acknowledgement is asked for if it is set, which is done just before the
+	// attempt: it never travels in a job.
+	Acknowledgement *Acknowledgement `json:"-"`
 }
 
 // DeliveryTimer is the part of a timer that receivers are told.

@@ -61,7 +61,7 @@ func (c conformance) run(t *testing.T, registry *Registry, kind minoots.ActionKi
 	t.Run("success", func(t *testing.T) {
 		t.Parallel()
 		parameters := c.good(t)
-		assert.Empty(t, registry.Check(kind, json.RawMessage(parameters)))
+		assert.Empty(t, registry.Check(kind, json.RawMessage(parameters), nil))
 		var wg sync.WaitGroup // one executor serves all workers
 		for range 8 {
 			wg.Go(func() {
@@ -80,7 +80,7 @@ func (c conformance) run(t *testing.T, registry *Registry, kind minoots.ActionKi
 	t.Run("bad parameters", func(t *testing.T) {
 		t.Parallel()
 		for _, parameters := range c.bad {
-			bad := registry.Check(kind, json.RawMessage(parameters))
+			bad := registry.Check(kind, json.RawMessage(parameters), nil)
 			assert.NotEmpty(t, bad, parameters)
 			for _, f := range bad {
 				assert.True(t, f.Path == "parameters" || strings.HasPrefix(f.Path, "parameters."), f.Path)
@@ -94,7 +94,7 @@ func (c conformance) run(t *testing.T, registry *Registry, kind minoots.ActionKi
 	t.Run("unknown parameter", func(t *testing.T) {
 		t.Parallel()
 		parameters := strings.Replace(c.good(t), "{", `{"nonsense": 1, `, 1)
-		bad := registry.Check(kind, json.RawMessage(parameters))
+		bad := registry.Check(kind, json.RawMessage(parameters), nil)
 		require.Len(t, bad, 1)
 		assert.Equal(t, "parameters.nonsense", bad[0].Path)
 	})
@@ -130,7 +130,7 @@ func TestRegistryRefusesKindsItDoesNotHave(t *testing.T) {
 	t.Parallel()
 	registry := NewRegistry(Config{})
 	assert.Equal(t, []minoots.FieldError{{Path: "kind", Message: `"carrier_pigeon" actions are not available in this version`}},
-		registry.Check("carrier_pigeon", nil))
+		registry.Check("carrier_pigeon", nil, nil))
 	out := registry.Execute(t.Context(), testDelivery("carrier_pigeon", `{}`), 1)
 	requireWellFormed(t, out)
 	assert.Equal(t, ClassUnavailable, out.ErrorClass)
