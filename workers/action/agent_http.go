@@ -56,7 +56,11 @@ func below(target *url.URL, path string) *url.URL {
 	if path == "" {
 		return target
 	}
-	return target.JoinPath(path)
+	rooted := *target
+	if rooted.Path == "" {
+		rooted.Path = "/" // JoinPath would make a relative path of none
+	}
+	return rooted.JoinPath(path)
 }
 
 // custom is the template's result or, without a template, a webhook's body; with

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -116,24 +117,25 @@ func toolAnswer(result *mcp.CallToolResult) []byte {
 // the server said.
 func (a *Agent) toolFailure(caller, ctx context.Context, c *call, status int, lost, err error) failure {
 	var refused *jsonrpc.Error
+	isRPC := errors.As(err, &refused)
 	switch {
 	case ctx.Err() != nil:
 		return failureOf(caller, ctx, err, c.spec.timeout())
 	case lost != nil:
 		return failureOfAnswer(caller, ctx, lost, c.spec.timeout())
-	case errors.As(err, &refused):
-		switch refused.Code {
-		case jsonrpc.CodeMethodNotFound, jsonrpc.CodeInvalidParams, jsonrpc.CodeInvalidRequest:
-			return failure{ClassRPCRefused, fmt.Sprintf("the MCP server refused the call of %q (JSON-RPC error %d): no such tool, or not these arguments", c.spec.Tool, refused.Code)}
-		default:
-			return failure{ClassRPC, fmt.Sprintf("the MCP server answered with JSON-RPC error %d", refused.Code)}
-		}
-	case status < 200 || status > 299:
+	case isRPC && slices.Contains(refusals, refused.Code):
+		return failure{ClassRPCRefused, fmt.Sprintf("the MCP server refused the call of %q (JSON-RPC error %d): no such tool, or not these arguments", c.spec.Tool, refused.Code)}
+	case status < 200 || status > 299: // the library makes errors of its own of some
 		return judge(status)
+	case isRPC:
+		return failure{ClassRPC, fmt.Sprintf("the MCP server answered with JSON-RPC error %d", refused.Code)}
 	default:
 		return failure{ClassProtocol, "the answer is not MCP over streamable HTTP"}
 	}
 }
+
+// refusals are the JSON-RPC errors that the same call will always meet.
+var refusals = []int64{jsonrpc.CodeMethodNotFound, jsonrpc.CodeInvalidParams, jsonrpc.CodeInvalidRequest}
 
 // mcpWire is the HTTP of one session: every request goes through the guard, has
 // our headers and a signature of its own, and ends with the attempt.

@@ -61,9 +61,6 @@ func parseWorkflow(parameters json.RawMessage) (*workflowSpec, problems) {
 	var bad problems
 	s := &workflowSpec{TimeoutMs: defaultTimeout.Milliseconds()}
 	if len(parameters) > 0 {
-		if isNull(parameters) {
-			return nil, problems{{Path: "parameters", Message: "must be a JSON object"}}
-		}
 		if err := json.Unmarshal(parameters, s); err != nil {
 			return nil, problems{jsonProblem(err)}
 		}
