@@ -20,7 +20,7 @@ const (
 	maxExpressions     = 100       // in a template
 	maxExpressionBytes = 1 << 10   // of one
 	maxSourceBytes     = 4 << 10   // of all together
-	maxTemplateCost    = 1_000_000 // CEL's units, about 50 ns each, of all together
+	maxTemplateCost    = 1_000_000 // CEL's units of cost, of all together
 	maxRenderedBytes   = minoots.MaxTimerBytes
 )
 

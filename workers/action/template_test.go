@@ -182,8 +182,8 @@ func FuzzTemplate(f *testing.F) {
 	})
 }
 
-// Measured on two shared cores: 31 µs to compile one expression, 1.6 µs to render
-// with it.
+// Measured on two shared cores, beside other work: 67 µs to compile these two
+// expressions, 20 µs to render with them, most of it the context.
 func BenchmarkTemplate(b *testing.B) {
 	source := []byte(`{"topic": "{{ metadata.step }}", "text": "wake {{ timer.name }}"}`)
 	d := testDelivery(minoots.KindAgentPrompt, `{}`)
