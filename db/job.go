@@ -186,7 +186,8 @@ func (d *DB) JobResolve(ctx context.Context, xid string) (committed bool, runnin
 	return status == "committed", running, nil
 }
 
-// LanePage lists the lanes that have jobs: the queues beside those of the kinds.
+// LanePage lists the queues that have jobs and are not fetched from all the time:
+// lanes, and those of other kinds than webhooks.
 func (d *DB) LanePage(ctx context.Context) ([]string, error) {
 	rows, err := d.pool.Query(ctx, lanePageSQL)
 	if err != nil {
