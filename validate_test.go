@@ -214,7 +214,7 @@ func TestValidateAsksAboutParameters(t *testing.T) {
 	t.Parallel()
 	s := good()
 	s.ActionBundle.Actions[1].Parameters = json.RawMessage(`{"url":1}`)
-	fields := refused(t, s.Validate(now, minoots.Checks{Parameters: func(kind minoots.ActionKind, parameters json.RawMessage) []minoots.FieldError {
+	fields := refused(t, s.Validate(now, minoots.Checks{Parameters: func(kind minoots.ActionKind, parameters json.RawMessage, _ *minoots.AgentBinding) []minoots.FieldError {
 		switch {
 		case kind == minoots.KindWebhook:
 			return nil
@@ -230,7 +230,7 @@ func TestValidateAsksAboutParameters(t *testing.T) {
 	}, fields)
 
 	s.ActionBundle.Actions[1].Kind = "email"
-	assert.Len(t, refused(t, s.Validate(now, minoots.Checks{Parameters: func(kind minoots.ActionKind, _ json.RawMessage) []minoots.FieldError {
+	assert.Len(t, refused(t, s.Validate(now, minoots.Checks{Parameters: func(kind minoots.ActionKind, _ json.RawMessage, _ *minoots.AgentBinding) []minoots.FieldError {
 		assert.NotEqual(t, minoots.ActionKind("email"), kind, "asked about a kind that does not exist")
 		return nil
 	}})), 1)

@@ -19,10 +19,14 @@ var needs = map[string]minoots.Role{
 	"createTimer": minoots.RoleTimerWrite, "createTimers": minoots.RoleTimerWrite,
 	"listTimers": minoots.RoleTimerRead, "getTimer": minoots.RoleTimerRead,
 	"listFirings": minoots.RoleTimerRead, "getFiring": minoots.RoleTimerRead,
+	"listDeadLetters": minoots.RoleTimerRead, "getDeadLetter": minoots.RoleTimerRead,
+	"redriveDeadLetter": minoots.RoleTimerWrite, "redriveDeadLetters": minoots.RoleTimerWrite,
+	"discardDeadLetter": minoots.RoleTimerWrite,
 	"previewRecurrence": minoots.RoleTimerRead,
 	"cancelTimer":       minoots.RoleTimerCancel,
 	"updateTimer":       minoots.RoleTimerWrite,
 	"pauseTimer":        minoots.RoleTimerWrite, "resumeTimer": minoots.RoleTimerWrite,
+	"listEvents":  minoots.RoleTimerRead,
 	"snoozeTimer": minoots.RoleTimerWrite, "fireTimer": minoots.RoleTimerWrite,
 	"createApiKey": minoots.RoleTenantAdmin, "listApiKeys": minoots.RoleTenantAdmin,
 	"deleteApiKey": minoots.RoleTenantAdmin, "rotateApiKey": minoots.RoleTenantAdmin,
@@ -52,6 +56,8 @@ func (b *bundle) operations(fn func(op *huma.Operation, path, body string)) {
 		"/v1/destinations/{destination}/limits": "/v1/destinations/https%3A%2F%2Fexample.com/limits",
 		"/v1/destinations/{destination}/reset":  "/v1/destinations/https%3A%2F%2Fexample.com/reset",
 		"/v1/tenants/{id}":                      "/v1/tenants/globex",
+		"/v1/dead-letters/{id}":                 "/v1/dead-letters/" + key.String(),
+		"/v1/dead-letters/{id}/redrive":         "/v1/dead-letters/" + key.String() + "/redrive",
 	}
 	for path, item := range b.api.Document().Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete, item.Head} {

@@ -152,7 +152,7 @@ func (a *answer) problem() api.Problem {
 }
 
 // checkParameters stands for the executors' checks.
-func checkParameters(kind minoots.ActionKind, parameters json.RawMessage) []minoots.FieldError {
+func checkParameters(kind minoots.ActionKind, parameters json.RawMessage, _ *minoots.AgentBinding) []minoots.FieldError {
 	var p struct{ URL string }
 	if kind != minoots.KindWebhook {
 		return []minoots.FieldError{{Path: "kind", Message: "is not available in this version"}}

@@ -180,6 +180,8 @@ var withoutTenant = map[string]string{
 	"attempt_forget":      "retention goes by age",
 	"event_forget":        "retention goes by age",
 	"event_latest":        "the end of the log: a snapshot and a transaction's number",
+	"dead_letter_forget":  "retention goes by age",
+	"attempt_ended":       "of the firings that the recorder has just ended; a tenant for each of a group",
 }
 
 // Every statement on tenants' data names the tenant: what it reads or changes by

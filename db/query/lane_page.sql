@@ -1,6 +1,6 @@
--- What workers look at every two seconds: the queues that have jobs waiting and are no kind's, told by the
--- hyphen in their names, and the destinations that are not ordinary, with the first 1,000 of what waits
--- for each. A queue of waiting deliveries may have lost its destination: then tenant_id is NULL.
+-- What workers look at every two seconds: the queues that have jobs waiting, but that of the webhooks, which
+-- is fetched from all the time, and the destinations that are not ordinary, with the first 1,000 of what
+-- waits for each. A queue of waiting deliveries may have lost its destination: then tenant_id is NULL.
 --
 -- The index of River's fetch is walked from queue to queue, not from job to job.
 WITH RECURSIVE filled AS (
@@ -17,5 +17,5 @@ SELECT coalesce(f.queue, d.queue) AS queue, d.tenant_id, d.destination, d.state,
             SELECT FROM river.river_job j WHERE j.state = 'available' AND j.queue = f.queue LIMIT 1000
         ) AS first
     ) ELSE 0 END AS held
-FROM (SELECT queue FROM filled WHERE queue LIKE '%-%') AS f
+FROM (SELECT queue FROM filled WHERE queue <> 'webhook') AS f
 FULL JOIN minoots.destinations d ON d.queue = f.queue;
