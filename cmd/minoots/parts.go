@@ -8,6 +8,7 @@ import (
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/api"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/cron"
 	"github.com/minoots/minoots/kernel"
 	"github.com/minoots/minoots/workers"
 	"github.com/minoots/minoots/workers/action"
@@ -149,7 +150,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 	if pools.api != nil {
 		n := db.NewNotifier(pools.api, r.log)
 		a, err := api.New(api.Config{
-			DB: pools.api, Hinter: n, Checks: minoots.Checks{Parameters: p.actions.Check}, Registerer: r.registry, Log: r.log,
+			DB: pools.api, Hinter: n, Checks: minoots.Checks{Parameters: p.actions.Check, Recurrence: cron.CheckTimer}, Registerer: r.registry, Log: r.log,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("make api: %w", err)
