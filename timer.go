@@ -51,6 +51,7 @@ type Timer struct {
 	Misfire       *Misfire          `json:"misfire,omitempty"`
 	JitterMs      int64             `json:"jitterMs"`
 	LastFiring    *Firing           `json:"lastFiring,omitempty"`
+	Herd          *Herd             `json:"herd,omitempty" doc:"In the answer to a create, if many timers of the tenant's are due in the same second."`
 }
 
 // Misfire says what to do with a timer that is found past due by more than GraceMs.

@@ -57,6 +57,7 @@ type Config struct {
 type API struct {
 	db      *db.DB
 	creates *db.Coalescer
+	herds   herds
 	hinter  Hinter
 	checks  minoots.Checks
 	log     *slog.Logger
