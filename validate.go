@@ -87,7 +87,19 @@ func (s *TimerSpec) validateWhen(bad *problems, now time.Time, checks Checks) {
 		}
 	}
 	if s.Recurrence != nil {
-		bad.add("recurrence", "is not available in this version; give duration or fireAt")
+		s.validateRecurrence(bad, now, checks)
+	}
+}
+
+// validateRecurrence tells what is wrong with a recurrence: all of it by the
+// check, and what shows without reading the expression else.
+func (s *TimerSpec) validateRecurrence(bad *problems, now time.Time, checks Checks) {
+	if checks.Recurrence != nil {
+		*bad = append(*bad, checks.Recurrence(s, now)...)
+		return
+	}
+	for _, f := range s.Recurrence.Validate(now) {
+		bad.add(strings.TrimSuffix("recurrence."+f.Path, "."), "%s", f.Message)
 	}
 }
 

@@ -103,7 +103,7 @@ func TestValidateRefuses(t *testing.T) {
 	}{
 		{"", "exactly one of duration, fireAt and recurrence, and has 0", func(s *minoots.TimerSpec) { s.Duration = nil }},
 		{"", "and has 2", func(s *minoots.TimerSpec) { s.FireAt = at(now.Add(time.Hour)) }},
-		{"recurrence", "not available", func(s *minoots.TimerSpec) { s.Duration, s.Recurrence = nil, &minoots.Recurrence{Cron: "@daily"} }},
+		{"recurrence", "exactly one of cron", func(s *minoots.TimerSpec) { s.Duration, s.Recurrence = nil, &minoots.Recurrence{} }},
 		{"duration", "from 1ms to 36525d", func(s *minoots.TimerSpec) { s.Duration = ptr(minoots.Duration(0)) }},
 		{"duration", "from 1ms", func(s *minoots.TimerSpec) { s.Duration = ptr(minoots.Duration(time.Millisecond - 1)) }},
 		{"duration", "from 1ms", func(s *minoots.TimerSpec) { s.Duration = ptr(minoots.Duration(-time.Hour)) }},

@@ -51,13 +51,13 @@ func (b *bundle) operations(fn func(op *huma.Operation, path, body string)) {
 		"/v1/timers/{id}/fire":                  "/v1/timers/" + timer.String() + "/fire",
 		"/v1/timers/{id}/firings":               "/v1/timers/" + timer.String() + "/firings",
 		"/v1/timers/{id}/firings/{occurrence}":  "/v1/timers/" + timer.String() + "/firings/1",
-		"/v1/api-keys/{id}":                     "/v1/api-keys/" + key.String(),
-		"/v1/api-keys/{id}/rotate":              "/v1/api-keys/" + key.String() + "/rotate",
-		"/v1/destinations/{destination}/limits": "/v1/destinations/https%3A%2F%2Fexample.com/limits",
-		"/v1/destinations/{destination}/reset":  "/v1/destinations/https%3A%2F%2Fexample.com/reset",
-		"/v1/tenants/{id}":                      "/v1/tenants/globex",
 		"/v1/dead-letters/{id}":                 "/v1/dead-letters/" + key.String(),
 		"/v1/dead-letters/{id}/redrive":         "/v1/dead-letters/" + key.String() + "/redrive",
+		"/v1/api-keys/{id}":                     "/v1/api-keys/" + key.String(),
+		"/v1/api-keys/{id}/rotate":              "/v1/api-keys/" + key.String() + "/rotate",
+		"/v1/tenants/{id}":                      "/v1/tenants/globex",
+		"/v1/destinations/{destination}/limits": "/v1/destinations/https%3A%2F%2Fexample.com/limits",
+		"/v1/destinations/{destination}/reset":  "/v1/destinations/https%3A%2F%2Fexample.com/reset",
 	}
 	for path, item := range b.api.Document().Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete, item.Head} {

@@ -164,15 +164,14 @@ func starred(sql string) bool {
 // withoutTenant lists the statements on tenants' data that name no tenant, and why.
 var withoutTenant = map[string]string{
 	"timer_claim":         "the kernel fires whatever is due, of every tenant",
+	"timer_rearm":         "the kernel's, in the fire transaction: of the timers whose rows it has just locked",
 	"timer_next":          "the kernel's poll: an instant of any tenant's, and nothing else of the row",
 	"timer_upcoming":      "the kernel's heap: instants only",
 	"timer_backlog":       "a number for the operator",
 	"outcome_record":      "fenced by the running job; its rows carry the tenant that the fire gave them",
+	"dead_letter_forget":  "retention goes by age",
+	"attempt_ended":       "of the firings that the recorder has just ended; a tenant for each of a group",
 	"firing_fail":         "the kernel's, in the fire transaction: of the firing that it has just made",
-	"lane_page":           "the workers' look at all queues; its rows carry their tenant",
-	"destination_lock":    "by the queue, whose name is made of the tenant's",
-	"destination_take":    "by the queue, whose name is made of the tenant's; the jobs carry their tenant",
-	"destination_release": "by the queue, whose name is made of the tenant's",
 	"key_find":            "the key is what tells the tenant",
 	"idempotency_forget":  "upkeep goes by age",
 	"timer_forget":        "retention goes by age",
@@ -180,8 +179,10 @@ var withoutTenant = map[string]string{
 	"attempt_forget":      "retention goes by age",
 	"event_forget":        "retention goes by age",
 	"event_latest":        "the end of the log: a snapshot and a transaction's number",
-	"dead_letter_forget":  "retention goes by age",
-	"attempt_ended":       "of the firings that the recorder has just ended; a tenant for each of a group",
+	"lane_page":           "the workers' look at all queues; its rows carry their tenant",
+	"destination_lock":    "by the queue, whose name is made of the tenant's",
+	"destination_take":    "by the queue, whose name is made of the tenant's; the jobs carry their tenant",
+	"destination_release": "by the queue, whose name is made of the tenant's",
 }
 
 // Every statement on tenants' data names the tenant: what it reads or changes by

@@ -131,7 +131,7 @@ func (l *laneKeeper) look(ctx context.Context) error {
 	now := time.Now()
 	for i := range found {
 		name := found[i].Queue
-		if !found[i].Filled || db.IsHeld(name) {
+		if db.IsHeld(name) {
 			continue
 		}
 		if open := l.lanes[name]; open != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/api"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/cron"
 	"github.com/minoots/minoots/internal/eventhub"
 	"github.com/minoots/minoots/internal/natsconn"
 	"github.com/minoots/minoots/kernel"
@@ -169,7 +170,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 		a, err := api.New(api.Config{
 			DB: pools.api, Hinter: n, Hub: hub,
 			Ready:      func(ctx context.Context) bool { return r.health.check(ctx).ok() },
-			Checks:     minoots.Checks{Parameters: p.actions.Check, Agent: p.actions.CheckAgent},
+			Checks:     minoots.Checks{Parameters: p.actions.Check, Agent: p.actions.CheckAgent, Recurrence: cron.CheckTimer},
 			Registerer: r.registry, Log: r.log,
 		})
 		if err != nil {

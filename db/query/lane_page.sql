@@ -1,6 +1,6 @@
--- What workers look at every two seconds: the queues that have jobs waiting, but that of the webhooks, which
--- is fetched from all the time, and the destinations that are not ordinary, with the first 1,000 of what
--- waits for each. A queue of waiting deliveries may have lost its destination: then tenant_id is NULL.
+-- What workers look at every two seconds: the queues that have jobs waiting, but that of the webhooks,
+-- which is fetched from all the time; and the destinations that are not ordinary, with the first 1,000 of
+-- what waits for each. A queue of waiting deliveries may have lost its destination: then tenant_id is NULL.
 --
 -- The index of River's fetch is walked from queue to queue, not from job to job.
 WITH RECURSIVE filled AS (
