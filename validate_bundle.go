@@ -2,6 +2,7 @@ package minoots
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -10,11 +11,11 @@ import (
 type bundleCheck struct {
 	bad        *problems
 	parameters ParameterChecker
-	agent      bool            // is there an agent to wake?
+	agent      *AgentBinding   // the agent to wake, if there is one
 	seen       map[string]bool // ids, which are part of webhook-id
 }
 
-func (b *Bundle) validate(bad *problems, parameters ParameterChecker, agent bool) {
+func (b *Bundle) validate(bad *problems, parameters ParameterChecker, agent *AgentBinding) {
 	const at = "actionBundle"
 	if b.Concurrency < 0 || b.Concurrency > MaxActions {
 		bad.add(at+".concurrency", "must be from 1 to %d", MaxActions)
@@ -51,10 +52,10 @@ func (c *bundleCheck) action(at string, a *Action, depth int) {
 	switch {
 	case !slices.Contains(ActionKinds, a.Kind):
 		c.bad.add(at+".kind", "must be one of %v", ActionKinds)
-	case a.Kind == KindAgentPrompt && !c.agent:
+	case a.Kind == KindAgentPrompt && c.agent == nil:
 		c.bad.add(at+".kind", "agent_prompt needs an agentBinding, which says which agent to wake")
 	case c.parameters != nil:
-		for _, f := range c.parameters(a.Kind, a.Parameters) {
+		for _, f := range c.parameters(a.Kind, a.Parameters, c.agent) {
 			c.bad.add(strings.TrimSuffix(at+"."+f.Path, "."), "%s", f.Message)
 		}
 	}
@@ -93,4 +94,16 @@ func (p *RetryPolicy) validate(bad *problems, at string) {
 	if p.BackoffMaxMs < 0 || p.BackoffMaxMs > 604_800_000 {
 		bad.add(at+".backoffMaxMs", "must be from 1 to 604800000 (a week)")
 	}
+	if len(p.RetryOn) > 50 {
+		bad.add(at+".retryOn", "must be at most 50, not %d", len(p.RetryOn))
+		return
+	}
+	for i, on := range p.RetryOn {
+		if !retryOnPattern.MatchString(on) && !slices.Contains(RetryOnClasses, on) {
+			bad.add(fmt.Sprintf("%s.retryOn[%d]", at, i), "must be an HTTP status from 300 to 499, or one of %v", RetryOnClasses)
+		}
+	}
 }
+
+// retryOnPattern: 5xx are retried anyway, and 2xx are no failure.
+var retryOnPattern = regexp.MustCompile(`^[34][0-9]{2}$`)

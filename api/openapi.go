@@ -33,10 +33,12 @@ func documentConfig() huma.Config {
 	cfg.Tags = []*huma.Tag{
 		{Name: tagTimers, Description: "What to do, and when."},
 		{Name: tagFirings, Description: "What became of each occurrence of a timer."},
+		{Name: tagDeadLetters, Description: "What ran out of attempts, and what to do about it."},
 		{Name: tagEvents, Description: "What happened, in a log that nobody misses."},
 		{Name: tagRecurrences, Description: "When a recurrence is due."},
 		{Name: tagKeys, Description: "Credentials of the tenant."},
 		{Name: tagSecrets, Description: "What webhooks are signed with."},
+		{Name: tagDestinations, Description: "Receivers that fail, and limits of what is sent to one."},
 		{Name: tagTenants, Description: "For operators."},
 	}
 	cfg.Components.SecuritySchemes = securitySchemes

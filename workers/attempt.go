@@ -16,6 +16,7 @@ import (
 type attempter struct {
 	actions  Executor
 	recorder *recorder
+	breaker  *breaker
 	metrics  *metrics
 	clock    *db.Clock
 	alive    func() bool // do others take this process for alive?
@@ -34,7 +35,7 @@ func (a *attempter) make(ctx context.Context, d *minoots.Delivery, attempt int) 
 	defer cancel()
 	defer context.AfterFunc(a.life, cancel)()
 	out = a.execute(ctx, d, attempt)
-	return out, out.Success || !out.Retryable || attempt >= d.Policy.Or(minoots.DefaultRetryPolicy).MaxAttempts
+	return out, out.Success || attempt >= d.MaxAttempts() || !action.Retries(d.Policy, &out)
 }
 
 // here makes the first attempt of a task. It does not wait until the outcome is
@@ -47,12 +48,17 @@ func (a *attempter) here(ctx context.Context, k *task, cut func(*task)) (took ti
 		cut(k)
 		return 0
 	}
+	key := flowKey{k.flow.tenant, k.flow.destination}
+	if a.breaker.heldBack(key, k.jobID, 1) {
+		return 0
+	}
 	out, final := a.make(ctx, d, 1)
 	if (stopped(ctx) != nil || a.life.Err() != nil) && !out.Success {
 		cut(k)
 		return 0
 	}
 	a.metrics.attempted(d.Action.Kind, &out, final)
+	a.breaker.ended(key, &out)
 	rec := db.OutcomeRecord{JobID: k.jobID, Attempt: 1, Final: final, Delivery: d, Outcome: out}
 	if !final {
 		rec.RetryAt = a.nextRetry(d, 1, out.RetryAfter)
@@ -62,9 +68,9 @@ func (a *attempter) here(ctx context.Context, k *task, cut func(*task)) (took ti
 }
 
 // nextRetry is when to try again: by the action's own policy and what the
-// receiver asked for.
+// receiver asked for. After a redrive it begins with the first wait again.
 func (a *attempter) nextRetry(d *minoots.Delivery, attempt int, asked time.Duration) time.Time {
-	return a.clock.Now().Add(action.NextDelay(d.Policy.Or(minoots.DefaultRetryPolicy), d.WebhookID(), attempt, asked))
+	return a.clock.Now().Add(action.NextDelay(d.Policy.Or(minoots.DefaultRetryPolicy), d.WebhookID(), attempt-d.Base, asked))
 }
 
 // classPanic is the error class of an attempt that a bug of ours ended. It is
@@ -74,13 +80,13 @@ const classPanic = "panic"
 // execute makes the attempt. A panic is an outcome like any other: it has an
 // attempt in the record, and harms nobody else.
 func (a *attempter) execute(ctx context.Context, d *minoots.Delivery, attempt int) (out minoots.Outcome) {
-	began := time.Now()
+	began := a.clock.Now()
 	defer func() {
 		if cause := recover(); cause != nil {
 			a.log.Error("an executor panicked", "webhook_id", d.WebhookID(), "kind", d.Action.Kind, "panic", cause, "stack", string(debug.Stack()))
 			out = minoots.Outcome{
 				Retryable: true, ErrorClass: classPanic, Error: "the attempt ended by a fault of the service",
-				StartedAt: began, FinishedAt: time.Now(),
+				StartedAt: began, FinishedAt: a.clock.Now(),
 			}
 		}
 	}()

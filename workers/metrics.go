@@ -21,10 +21,13 @@ type metrics struct {
 	recordRetries prometheus.Counter
 	recordErrors  prometheus.Counter
 	superseded    prometheus.Counter
+	deadLetters   *prometheus.CounterVec
+	escalations   *prometheus.CounterVec
 	placements    *prometheus.CounterVec
 	movedOn       prometheus.Counter
 	lanes         prometheus.Gauge
 	desks         *deskGauges
+	breaker       *breakerMetrics
 	present       prometheus.Gauge
 	losses        prometheus.Counter
 }
@@ -60,8 +63,14 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		superseded: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "minoots_outcomes_superseded_total", Help: "Outcomes that changed nothing, because their job was no longer theirs.",
 		}),
+		deadLetters: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "minoots_dead_letters_total", Help: "Actions that ran out of attempts and of escalation, by kind; a redrive that fails counts again.",
+		}, []string{"kind"}),
+		escalations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "minoots_escalations_total", Help: "Actions that failed and were taken over by their escalation, by their kind.",
+		}, []string{"kind"}),
 		placements: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "minoots_deliveries_placed_total", Help: "Deliveries by where they were to run: here at once, in the queue of all, in a lane.",
+			Name: "minoots_deliveries_placed_total", Help: "Deliveries by where they were to run: here at once, in the queue of all, in a lane, held for their destination.",
 		}, []string{"place"}),
 		movedOn: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "minoots_deliveries_moved_total", Help: "Deliveries put into a queue that were to run here: behind a slow receiver, or at a stop.",
@@ -76,12 +85,20 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "minoots_presence_losses_total", Help: "Times that this process could not prove that it is alive, and cut its actions.",
 		}),
 	}
-	for _, place := range []string{placeHere, placeQueue, placeLane} {
+	for _, place := range []string{placeHere, placeQueue, placeLane, placeHeld} {
 		m.placements.WithLabelValues(place)
 	}
+	for _, kind := range minoots.ActionKinds { // an alert wants a 0 to grow from
+		m.deadLetters.WithLabelValues(string(kind))
+		m.escalations.WithLabelValues(string(kind))
+	}
 	var errs []error
+	var err error
+	m.breaker, err = newBreakerMetrics(reg)
+	errs = append(errs, err)
 	for _, c := range []prometheus.Collector{
 		m.startLateness, m.attempts, m.seconds, m.group, m.groupSeconds, m.recordRetries, m.recordErrors, m.superseded,
+		m.deadLetters, m.escalations,
 		m.placements, m.movedOn, m.lanes, m.desks,
 		m.present, m.losses,
 	} {
@@ -103,6 +120,18 @@ func (m *metrics) attempted(kind minoots.ActionKind, out *minoots.Outcome, final
 	m.seconds.WithLabelValues(string(kind)).Observe(out.FinishedAt.Sub(out.StartedAt).Seconds())
 }
 
+// ended counts an outcome that is committed and was the last of its action.
+func (m *metrics) ended(r *db.OutcomeRecord) {
+	if !r.Final || r.Outcome.Success {
+		return
+	}
+	to := m.deadLetters
+	if r.Delivery.EscalatesTo() != nil {
+		to = m.escalations
+	}
+	to.WithLabelValues(string(r.Delivery.Action.Kind)).Inc()
+}
+
 // recorded counts one group.
 func (m *metrics) recorded(outcomes int, took time.Duration) {
 	m.group.Observe(float64(outcomes))
@@ -114,22 +143,26 @@ const (
 	placeHere  = "here"
 	placeQueue = "queue"
 	placeLane  = "lane"
+	placeHeld  = "held"
 )
 
 // placed counts the jobs of a transaction.
 func (m *metrics) placed(jobs []db.Job) {
-	var here, lane float64
+	var here, lane, held float64
 	for i := range jobs {
 		switch {
 		case jobs[i].Here:
 			here++
 		case isLane(jobs[i].Queue):
 			lane++
+		case db.IsHeld(jobs[i].Queue):
+			held++
 		}
 	}
 	m.placements.WithLabelValues(placeHere).Add(here)
 	m.placements.WithLabelValues(placeLane).Add(lane)
-	m.placements.WithLabelValues(placeQueue).Add(float64(len(jobs)) - here - lane)
+	m.placements.WithLabelValues(placeHeld).Add(held)
+	m.placements.WithLabelValues(placeQueue).Add(float64(len(jobs)) - here - lane - held)
 }
 
 // deskGauges shows how full the desks of the present life are, when somebody asks.

@@ -83,7 +83,10 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newServe(), newMigrate(), newDev(), newDemo(), newTenants(), newKeys(), newTimers(), newEvents(),
+		newServe(), newMigrate(), newDev(), newDemo(), newTenants(), newKeys(), newTimers(),
+		newDeadLetters(),
+		newEvents(),
+		newDestinations(),
 		newPreview(), newAudit(), newOpenAPI(), newBench(), newChaos(), newSoak(), newVersion(), newEnvironment(),
 	)
 	prepare(root)
