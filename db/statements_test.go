@@ -175,6 +175,7 @@ var withoutTenant = map[string]string{
 	"firing_forget":      "retention goes by age",
 	"attempt_forget":     "retention goes by age",
 	"event_forget":       "retention goes by age",
+	"event_latest":       "the end of the log: a snapshot and a transaction's number",
 }
 
 // Every statement on tenants' data names the tenant: what it reads or changes by
