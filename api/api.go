@@ -110,6 +110,7 @@ func build(cfg Config) *API {
 	a.timerListRoutes()
 	a.batchRoutes()
 	a.firingRoutes()
+	a.deadLetterRoutes()
 	a.recurrenceRoutes()
 	a.keyRoutes()
 	a.secretRoutes()

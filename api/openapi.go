@@ -33,6 +33,7 @@ func documentConfig() huma.Config {
 	cfg.Tags = []*huma.Tag{
 		{Name: tagTimers, Description: "What to do, and when."},
 		{Name: tagFirings, Description: "What became of each occurrence of a timer."},
+		{Name: tagDeadLetters, Description: "What ran out of attempts, and what to do about it."},
 		{Name: tagRecurrences, Description: "When a recurrence is due."},
 		{Name: tagKeys, Description: "Credentials of the tenant."},
 		{Name: tagSecrets, Description: "What webhooks are signed with."},

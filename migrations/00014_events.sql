@@ -23,14 +23,13 @@ CREATE TABLE minoots.event_marks (
 
 -- +goose StatementBegin
 -- mark_events notes the snapshot of a moment at which an event is written. Any true snapshot will do: it
--- need not be that of the writer. But none that knows transactions above the writer's: a crash can make
--- the server forget those that were rolled back, and give their numbers again.
+-- need not be that of the writer. It outlives a crash only with the writer's commit, and then so does all
+-- that had ended before: the server will not give the numbers that it knows to anybody again.
 CREATE FUNCTION minoots.mark_events() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO minoots.event_marks (xid_max, seq, snapshot)
-    SELECT pg_snapshot_xmax(s), NEW.seq, s FROM pg_current_snapshot() AS s
-    WHERE pg_snapshot_xmax(s) <= pg_current_xact_id();
+    SELECT pg_snapshot_xmax(s), NEW.seq, s FROM pg_current_snapshot() AS s;
     RETURN NULL;
 END $$;
 -- +goose StatementEnd

@@ -83,7 +83,7 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newServe(), newMigrate(), newDev(), newDemo(), newTenants(), newKeys(), newTimers(),
+		newServe(), newMigrate(), newDev(), newDemo(), newTenants(), newKeys(), newTimers(), newDeadLetters(),
 		newPreview(), newAudit(), newOpenAPI(), newBench(), newChaos(), newSoak(), newVersion(), newEnvironment(),
 	)
 	prepare(root)

@@ -2,7 +2,7 @@
 --
 -- $1 is p, what the reader has seen. $2 is s, or NULL to choose: the next mark after p, so that a reader
 -- that is far behind sorts a few thousand rows for a page and not all that is left, or else now. A mark
--- counts as after p if it sees all that p sees.
+-- counts as after p if it sees all that p sees and a higher event, so that each page gets on.
 --
 -- What p did not see is in two places of the primary key: from its xmax on, and the transactions that it
 -- knew to be in flight. Of those only the ones that have ended are looked up. So a transaction that is
@@ -20,6 +20,9 @@ WITH bounds AS MATERIALIZED (
             SELECT m.snapshot FROM minoots.event_marks m
             WHERE m.xid_max > pg_snapshot_xmax(p)
                 AND NOT EXISTS (SELECT FROM pg_snapshot_xip(m.snapshot) AS x WHERE pg_visible_in_snapshot(x, p))
+                AND EXISTS (
+                    SELECT FROM minoots.events e
+                    WHERE e.xid >= pg_snapshot_xmax(p) AND e.xid < m.xid_max AND pg_visible_in_snapshot(e.xid, m.snapshot))
             ORDER BY m.xid_max, m.seq
             LIMIT 1
         ) END AS mark

@@ -56,6 +56,9 @@ func (h *Hub) Subscribe(ctx context.Context, filter db.EventFilter, after db.Eve
 		var err error
 		if s.first, err = s.catchUp(ctx); err != nil {
 			s.Close()
+			if ctx.Err() != nil {
+				err = noLog(ctx)
+			}
 			return nil, err
 		}
 		return s, nil
@@ -76,10 +79,14 @@ func (h *Hub) Subscribe(ctx context.Context, filter db.EventFilter, after db.Eve
 		case <-changed:
 		case <-ctx.Done():
 			s.Close()
-			return nil, &minoots.Error{
-				Code: minoots.CodeUnavailable, Message: "the event log cannot be read now", Hint: "try again shortly", Err: ctx.Err(),
-			}
+			return nil, noLog(ctx)
 		}
+	}
+}
+
+func noLog(ctx context.Context) error {
+	return &minoots.Error{
+		Code: minoots.CodeUnavailable, Message: "the event log cannot be read now", Hint: "try again shortly", Err: ctx.Err(),
 	}
 }
 
