@@ -391,6 +391,8 @@ func kindOf(t reflect.Type) (string, reflect.Type) {
 		return "any", nil
 	case reflect.TypeFor[map[string]string]():
 		return "table", nil
+	case reflect.TypeFor[[]string]():
+		return "texts", nil
 	case reflect.TypeFor[[]minoots.Action]():
 		return "actions", t.Elem()
 	}
@@ -605,7 +607,13 @@ var (
 	someOf = map[string]*rapid.Generator[any]{
 		"duration": someDuration, "fireAt": someInstant, "url": someURL, "headers": someHeaders, "labels": someLabels, "id": someID,
 		"concurrency": someNumber, "maxAttempts": someNumber, "backoffInitialMs": someNumber, "backoffMultiplier": someNumber, "backoffMaxMs": someNumber,
-		"graceMs": someNumber, "maxLatenessMs": someNumber, "afterAttempts": someNumber, "jitterMs": someNumber, "timeoutMs": someNumber, "acknowledgementTimeoutMs": someNumber, "policy": someText, "kind": someText, "method": someText, "onFailure": rapid.Map(rapid.SampledFrom([]string{"", "stop", "continue", "Stop"}), toAny),
+		"graceMs": someNumber, "maxLatenessMs": someNumber, "afterAttempts": someNumber, "jitterMs": someNumber, "timeoutMs": someNumber, "acknowledgementTimeoutMs": someNumber, "policy": someText, "kind": someText, "method": someText, "retryOn": rapid.Map(rapid.SliceOfN(rapid.SampledFrom([]string{"404", "redirect", "500", "dns", "", "299", "4044"}), 0, 3), func(s []string) any {
+			list := []any{}
+			for _, on := range s {
+				list = append(list, on)
+			}
+			return list
+		}), "onFailure": rapid.Map(rapid.SampledFrom([]string{"", "stop", "continue", "Stop"}), toAny),
 	}
 )
 

@@ -3,8 +3,12 @@
 -- schedule writes such a timer "unarmed", due at once, and the kernel that claims it computes its first
 -- instant in place of firing it.
 --
--- So what is checked here is what can be told without computing instants of a cron: its text, and that
+-- What is checked here is what can be told without computing instants of a cron: its text, and that
 -- some date matches it; the zone's name; the bounds. Of `every` the first instant is known here too.
+
+--
+-- And a retry policy has retryOn; actions of other kinds than webhook are told where they are taken; and
+-- minoots.reschedule is new.
 
 -- +goose Up
 SET LOCAL lock_timeout = '5s';
@@ -416,6 +420,161 @@ BEGIN
     RETURN bad;
 END $$;
 
+-- shape_problem tells a value of the wrong type. What an instant or a duration holds is told with its
+-- field.
+CREATE OR REPLACE FUNCTION minoots.shape_problem(value jsonb, want text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    found CONSTANT text := jsonb_typeof(value);
+BEGIN
+    RETURN CASE
+    WHEN want IN ('any', 'duration', 'instant') THEN NULL
+    WHEN found = 'null' THEN 'must not be null'
+    WHEN want = 'text' THEN CASE WHEN found <> 'string' THEN 'must be a string' END
+    WHEN want = 'number' THEN CASE WHEN found <> 'number' THEN 'must be a number' END
+    WHEN want = 'whole' THEN CASE WHEN found <> 'number' THEN 'must be a whole number'
+        WHEN minoots.whole_of(value) IS NULL THEN 'must be a whole number of 64 bits' END
+    WHEN want = 'texts' THEN CASE WHEN found <> 'array' THEN 'must be a list'
+        WHEN jsonb_array_length(value) > 50 THEN 'must be at most 50 items' END
+    WHEN want = 'actions' THEN CASE WHEN found <> 'array' THEN 'must be a list'
+        WHEN jsonb_array_length(value) > 100 THEN 'must be at most 100 items' END
+    WHEN found <> 'object' THEN 'must be an object' END;
+END $$;
+
+-- check_record checks the fields of an object against spec_fields, and what is in them likewise.
+CREATE OR REPLACE FUNCTION minoots.check_record(bad jsonb, value jsonb, path text, record text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    known   CONSTANT text[] := minoots.spec_fields(record);
+    unknown jsonb := value;
+    field   text;
+    name    text;
+    want    text;
+    problem text;
+BEGIN
+    FOREACH field IN ARRAY known LOOP
+        name := split_part(field, ' ', 1);
+        want := split_part(field, ' ', 2);
+        unknown := unknown - name;
+        CONTINUE WHEN want NOT LIKE '%!' AND NOT minoots.given(value -> name);
+        want := rtrim(want, '!');
+        problem := CASE WHEN value ? name THEN minoots.shape_problem(value -> name, want) ELSE 'is missing' END;
+        IF problem IS NOT NULL THEN
+            bad := minoots.note(bad, minoots.below(path, name), problem);
+        ELSIF want = 'table' THEN
+            bad := minoots.check_table(bad, value -> name, minoots.below(path, name));
+        ELSIF want = 'texts' THEN
+            bad := minoots.check_texts(bad, value -> name, minoots.below(path, name));
+        ELSIF want = 'actions' THEN
+            bad := minoots.check_actions(bad, value -> name, minoots.below(path, name));
+        ELSIF want ~ '^[A-Z]' THEN
+            bad := minoots.check_record(bad, value -> name, minoots.below(path, name), want);
+        END IF;
+    END LOOP;
+    IF unknown <> '{}' THEN
+        problem := 'is not a field here: want one of '
+            || regexp_replace(array_to_string(known, ', '), ' [A-Za-z]+!?(?=,|$)', '', 'g');
+        FOR name IN SELECT jsonb_object_keys(unknown) LIMIT 100 LOOP
+            bad := minoots.note(bad, minoots.below(path, name), problem);
+        END LOOP;
+    END IF;
+    RETURN bad;
+END $$;
+
+-- check_texts checks that the items of a list are strings.
+CREATE FUNCTION minoots.check_texts(bad jsonb, list jsonb, path text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    problem text;
+BEGIN
+    FOR i IN 0 .. jsonb_array_length(list) - 1 LOOP
+        problem := minoots.shape_problem(list -> i, 'text');
+        IF problem IS NOT NULL THEN
+            bad := minoots.note(bad, path || '[' || i || ']', problem);
+        END IF;
+    END LOOP;
+    RETURN bad;
+END $$;
+
+-- check_retry_policy takes 0 for the default, as Go does.
+CREATE OR REPLACE FUNCTION minoots.check_retry_policy(bad jsonb, policy jsonb, path text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    classes    CONSTANT text[] := '{timeout,refused,reset,unreachable,dns,tls,protocol,signing,unavailable,redirect,http_status}';
+    list       CONSTANT jsonb := minoots.list_of(policy -> 'retryOn');
+    multiplier CONSTANT numeric := CASE jsonb_typeof(policy -> 'backoffMultiplier')
+        WHEN 'number' THEN (policy -> 'backoffMultiplier')::numeric END;
+BEGIN
+    bad := minoots.check_range(bad, policy -> 'maxAttempts', path || '.maxAttempts', 0, 100, 'must be from 1 to 100');
+    bad := minoots.check_range(bad, policy -> 'backoffInitialMs', path || '.backoffInitialMs', 0, 86400000,
+        'must be from 1 to 86400000 (a day)');
+    IF multiplier <> 0 AND multiplier NOT BETWEEN 1 AND 100 THEN
+        bad := minoots.note(bad, path || '.backoffMultiplier', 'must be from 1 to 100');
+    END IF;
+    bad := minoots.check_range(bad, policy -> 'backoffMaxMs', path || '.backoffMaxMs', 0, 604800000,
+        'must be from 1 to 604800000 (a week)');
+    FOR i IN 0 .. coalesce(jsonb_array_length(list), 0) - 1 LOOP
+        IF jsonb_array_length(list) <= 50 AND minoots.text_of(list -> i) !~ '^[34][0-9]{2}$'
+            AND minoots.text_of(list -> i) <> ALL (classes) THEN
+            bad := minoots.note(bad, path || '.retryOn[' || i || ']', 'must be an HTTP status from 300 to 499, or one of ['
+                || array_to_string(classes, ' ') || ']');
+        END IF;
+    END LOOP;
+    RETURN bad;
+END $$;
+
+-- check_action checks one action, and what it escalates to. Whether a kind but webhook can be had is a
+-- matter of the replicas' settings and libraries: NATS, the allowed programs, templates.
+CREATE OR REPLACE FUNCTION minoots.check_action(INOUT bad jsonb, INOUT seen text[], action jsonb, path text, agent boolean, depth integer)
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    id         CONSTANT text := minoots.text_of(action -> 'id');
+    kind       CONSTANT text := minoots.text_of(action -> 'kind');
+    escalation CONSTANT jsonb := minoots.object_of(action -> 'escalation');
+    found      record;
+BEGIN
+    IF id !~ '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$' THEN
+        bad := minoots.note(bad, path || '.id', 'must be 1 to 64 of letters, digits, and _ . : - after the first');
+    ELSIF id = ANY (seen) THEN
+        bad := minoots.note(bad, path || '.id', to_json(id)::text || ' stands twice in the bundle; ids must differ');
+    END IF;
+    seen := seen || id;
+    IF minoots.given(action -> 'retryPolicy') THEN
+        bad := minoots.check_retry_policy(bad, action -> 'retryPolicy', path || '.retryPolicy');
+    END IF;
+    IF kind = 'webhook' THEN
+        bad := minoots.check_webhook(bad, action -> 'parameters', path || '.parameters');
+    ELSIF kind = 'agent_prompt' AND NOT agent THEN
+        bad := minoots.note(bad, path || '.kind', 'agent_prompt needs an agentBinding, which says which agent to wake');
+    ELSIF kind IN ('agent_prompt', 'workflow_event', 'command') THEN
+        bad := minoots.note(bad, path || '.kind', to_json(kind)::text
+            || ' actions cannot be scheduled from SQL, where nothing tells if they can run: use POST /v1/timers');
+    ELSIF kind IS NOT NULL THEN
+        bad := minoots.note(bad, path || '.kind', 'must be one of [webhook agent_prompt workflow_event command]');
+    END IF;
+    IF escalation IS NULL THEN
+        RETURN;
+    END IF;
+    path := path || '.escalation';
+    bad := minoots.check_range(bad, escalation -> 'afterAttempts', path || '.afterAttempts', 1, 100, 'must be from 1 to 100');
+    IF depth >= 5 THEN
+        bad := minoots.note(bad, path, 'must not be nested more than 5 deep');
+    ELSE
+        found := minoots.check_action(bad, seen, escalation -> 'escalatesTo', path || '.escalatesTo', agent, depth + 1);
+        bad := found.bad;
+        seen := found.seen;
+    END IF;
+END $$;
+
+-- without_zeros drops the fields that hold their type's zero, as Go does when it writes the row; keep
+-- names one that is any JSON and stays.
+CREATE OR REPLACE FUNCTION minoots.without_zeros(object jsonb, keep text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(object) e
+        WHERE e.key = keep OR e.value NOT IN ('null', '0', '[]'));
+END $$;
+
 -- refuse raises what the checks have found.
 CREATE FUNCTION minoots.refuse(bad jsonb, what text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -462,7 +621,8 @@ WHEN 'Recurrence' THEN '{cron text, every duration, timeZone text, dst DSTPolicy
     maxOccurrences whole}'
 WHEN 'DSTPolicy' THEN '{gap text, overlap text}'
 WHEN 'Bundle' THEN '{concurrency whole, retryPolicy RetryPolicy, actions actions!, onFailure text, compensation actions}'
-WHEN 'RetryPolicy' THEN '{maxAttempts whole, backoffInitialMs whole, backoffMultiplier number, backoffMaxMs whole}'
+WHEN 'RetryPolicy' THEN '{maxAttempts whole, backoffInitialMs whole, backoffMultiplier number, backoffMaxMs whole,
+    retryOn texts}'
 WHEN 'Action' THEN '{id text!, kind text!, parameters any, retryPolicy RetryPolicy, escalation Escalation}'
 WHEN 'Escalation' THEN '{afterAttempts whole!, escalatesTo Action!}'
 WHEN 'AgentBinding' THEN '{adapter text!, target text!, payloadTemplate any, acknowledgementTimeoutMs whole}'
@@ -653,5 +813,122 @@ BEGIN
     RETURN id;
 END $$;
 
-DROP FUNCTION minoots.reschedule, minoots.due_of, minoots.hint, minoots.refuse, minoots.check_series, minoots.check_bounds, minoots.first_tick, minoots.written, minoots.check_cron, minoots.cron_possible, minoots.cron_days, minoots.cron_field, minoots.cron_item, minoots.cron_value, minoots.zone_problem, minoots.time_zones;
+CREATE OR REPLACE FUNCTION minoots.shape_problem(value jsonb, want text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    found CONSTANT text := jsonb_typeof(value);
+BEGIN
+    RETURN CASE
+    WHEN want IN ('any', 'duration', 'instant') THEN NULL
+    WHEN found = 'null' THEN 'must not be null'
+    WHEN want = 'text' THEN CASE WHEN found <> 'string' THEN 'must be a string' END
+    WHEN want = 'number' THEN CASE WHEN found <> 'number' THEN 'must be a number' END
+    WHEN want = 'whole' THEN CASE WHEN found <> 'number' THEN 'must be a whole number'
+        WHEN minoots.whole_of(value) IS NULL THEN 'must be a whole number of 64 bits' END
+    WHEN want = 'actions' THEN CASE WHEN found <> 'array' THEN 'must be a list'
+        WHEN jsonb_array_length(value) > 100 THEN 'must be at most 100 items' END
+    WHEN found <> 'object' THEN 'must be an object' END;
+END $$;
+
+CREATE OR REPLACE FUNCTION minoots.check_record(bad jsonb, value jsonb, path text, record text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    known   CONSTANT text[] := minoots.spec_fields(record);
+    unknown jsonb := value;
+    field   text;
+    name    text;
+    want    text;
+    problem text;
+BEGIN
+    FOREACH field IN ARRAY known LOOP
+        name := split_part(field, ' ', 1);
+        want := split_part(field, ' ', 2);
+        unknown := unknown - name;
+        CONTINUE WHEN want NOT LIKE '%!' AND NOT minoots.given(value -> name);
+        want := rtrim(want, '!');
+        problem := CASE WHEN value ? name THEN minoots.shape_problem(value -> name, want) ELSE 'is missing' END;
+        IF problem IS NOT NULL THEN
+            bad := minoots.note(bad, minoots.below(path, name), problem);
+        ELSIF want = 'table' THEN
+            bad := minoots.check_table(bad, value -> name, minoots.below(path, name));
+        ELSIF want = 'actions' THEN
+            bad := minoots.check_actions(bad, value -> name, minoots.below(path, name));
+        ELSIF want ~ '^[A-Z]' THEN
+            bad := minoots.check_record(bad, value -> name, minoots.below(path, name), want);
+        END IF;
+    END LOOP;
+    IF unknown <> '{}' THEN
+        problem := 'is not a field here: want one of '
+            || regexp_replace(array_to_string(known, ', '), ' [A-Za-z]+!?(?=,|$)', '', 'g');
+        FOR name IN SELECT jsonb_object_keys(unknown) LIMIT 100 LOOP
+            bad := minoots.note(bad, minoots.below(path, name), problem);
+        END LOOP;
+    END IF;
+    RETURN bad;
+END $$;
+
+CREATE OR REPLACE FUNCTION minoots.check_retry_policy(bad jsonb, policy jsonb, path text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    multiplier CONSTANT numeric := CASE jsonb_typeof(policy -> 'backoffMultiplier')
+        WHEN 'number' THEN (policy -> 'backoffMultiplier')::numeric END;
+BEGIN
+    bad := minoots.check_range(bad, policy -> 'maxAttempts', path || '.maxAttempts', 0, 100, 'must be from 1 to 100');
+    bad := minoots.check_range(bad, policy -> 'backoffInitialMs', path || '.backoffInitialMs', 0, 86400000,
+        'must be from 1 to 86400000 (a day)');
+    IF multiplier <> 0 AND multiplier NOT BETWEEN 1 AND 100 THEN
+        bad := minoots.note(bad, path || '.backoffMultiplier', 'must be from 1 to 100');
+    END IF;
+    RETURN minoots.check_range(bad, policy -> 'backoffMaxMs', path || '.backoffMaxMs', 0, 604800000,
+        'must be from 1 to 604800000 (a week)');
+END $$;
+
+CREATE OR REPLACE FUNCTION minoots.check_action(INOUT bad jsonb, INOUT seen text[], action jsonb, path text, agent boolean, depth integer)
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    id         CONSTANT text := minoots.text_of(action -> 'id');
+    kind       CONSTANT text := minoots.text_of(action -> 'kind');
+    escalation CONSTANT jsonb := minoots.object_of(action -> 'escalation');
+    found      record;
+BEGIN
+    IF id !~ '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$' THEN
+        bad := minoots.note(bad, path || '.id', 'must be 1 to 64 of letters, digits, and _ . : - after the first');
+    ELSIF id = ANY (seen) THEN
+        bad := minoots.note(bad, path || '.id', to_json(id)::text || ' stands twice in the bundle; ids must differ');
+    END IF;
+    seen := seen || id;
+    IF minoots.given(action -> 'retryPolicy') THEN
+        bad := minoots.check_retry_policy(bad, action -> 'retryPolicy', path || '.retryPolicy');
+    END IF;
+    IF kind = 'webhook' THEN
+        bad := minoots.check_webhook(bad, action -> 'parameters', path || '.parameters');
+    ELSIF kind = 'agent_prompt' AND NOT agent THEN
+        bad := minoots.note(bad, path || '.kind', 'agent_prompt needs an agentBinding, which says which agent to wake');
+    ELSIF kind IN ('agent_prompt', 'workflow_event', 'command') THEN
+        bad := minoots.note(bad, path || '.kind', to_json(kind)::text || ' actions are not available in this version');
+    ELSIF kind IS NOT NULL THEN
+        bad := minoots.note(bad, path || '.kind', 'must be one of [webhook agent_prompt workflow_event command]');
+    END IF;
+    IF escalation IS NULL THEN
+        RETURN;
+    END IF;
+    path := path || '.escalation';
+    bad := minoots.check_range(bad, escalation -> 'afterAttempts', path || '.afterAttempts', 1, 100, 'must be from 1 to 100');
+    IF depth >= 5 THEN
+        bad := minoots.note(bad, path, 'must not be nested more than 5 deep');
+    ELSE
+        found := minoots.check_action(bad, seen, escalation -> 'escalatesTo', path || '.escalatesTo', agent, depth + 1);
+        bad := found.bad;
+        seen := found.seen;
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION minoots.without_zeros(object jsonb, keep text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(object) e
+        WHERE e.key = keep OR e.value NOT IN ('null', '0'));
+END $$;
+
+DROP FUNCTION minoots.reschedule, minoots.due_of, minoots.hint, minoots.refuse, minoots.check_texts, minoots.check_series, minoots.check_bounds, minoots.first_tick, minoots.written, minoots.check_cron, minoots.cron_possible, minoots.cron_days, minoots.cron_field, minoots.cron_item, minoots.cron_value, minoots.zone_problem, minoots.time_zones;
 -- +goose StatementEnd
