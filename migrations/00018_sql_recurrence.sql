@@ -256,12 +256,24 @@ BEGIN
     RETURN false;
 END $$;
 
+-- cron_fields splits an expression at all that Go's strings.Fields splits at.
+CREATE FUNCTION minoots.cron_fields(written text) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF written ~ '[^ -~]' THEN
+        SELECT translate(written, string_agg(chr(n), ''), repeat(' ', count(*)::integer)) INTO written
+        FROM unnest(ARRAY[9, 10, 11, 12, 13, 133, 160, 5760, 8192, 8193, 8194, 8195, 8196, 8197, 8198, 8199, 8200, 8201,
+            8202, 8232, 8233, 8239, 8287, 12288]) n;
+    END IF;
+    RETURN array_remove(string_to_array(written, ' '), '');
+END $$;
+
 -- check_cron reads an expression, and tells each field that is not understood.
 CREATE FUNCTION minoots.check_cron(bad jsonb, written text, path text) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     want   CONSTANT text := 'want 5 fields (minute, hour, day of month, month, day of week), such as "0 9 * * MON-FRI", or 6 with seconds first';
-    fields text[];
+    fields text[] := minoots.cron_fields(written);
     macro  text;
     fault  text;
     bits   bigint[];
@@ -271,12 +283,6 @@ DECLARE
     star   boolean;
     found  bigint;
 BEGIN
-    IF written ~ '[^ -~]' THEN -- all that Go's strings.Fields splits at
-        SELECT translate(written, string_agg(chr(n), ''), repeat(' ', count(*)::integer)) INTO written
-        FROM unnest(ARRAY[9, 10, 11, 12, 13, 133, 160, 5760, 8192, 8193, 8194, 8195, 8196, 8197, 8198, 8199, 8200, 8201,
-            8202, 8232, 8233, 8239, 8287, 12288]) n;
-    END IF;
-    fields := array_remove(string_to_array(written, ' '), '');
     macro := lower(translate(fields[1], chr(304) || chr(8490), 'ik') COLLATE "C"); -- Go takes these two for i and k
     fault := CASE
         WHEN cardinality(fields) = 0 THEN 'is empty: ' || want
@@ -357,9 +363,9 @@ BEGIN
     ELSE bad END;
 END $$;
 
--- check_series tells what minoots.Recurrence.Validate tells, reads the text of a cron and the name
+-- check_recurrence tells what minoots.Recurrence.Validate tells, reads the text of a cron and the name
 -- of a zone, and sees if the end comes before the first instant of every.
-CREATE FUNCTION minoots.check_series(bad jsonb, recurrence jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION minoots.check_recurrence(bad jsonb, recurrence jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     before CONSTANT integer := jsonb_array_length(bad);
@@ -575,6 +581,103 @@ BEGIN
         WHERE e.key = keep OR e.value NOT IN ('null', '0', '[]'));
 END $$;
 
+-- check_when wants exactly one of duration, fireAt and recurrence, within a hundred years. now() is
+-- the time of the caller's transaction.
+CREATE OR REPLACE FUNCTION minoots.check_when(bad jsonb, spec jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    horizon  CONSTANT interval := interval '876600 hours'; -- 36525 days, whatever the clocks do
+    number   CONSTANT integer := minoots.given(spec -> 'duration')::integer
+        + minoots.given(spec -> 'fireAt')::integer + minoots.given(spec -> 'recurrence')::integer;
+    misfire  CONSTANT jsonb := spec -> 'misfire';
+    grace    CONSTANT bigint := coalesce(least(minoots.whole_of(misfire -> 'graceMs'), 31536000000), 0);
+    duration record;
+    fire_at  record;
+    every    bigint;
+    before   integer;
+BEGIN
+    IF number <> 1 THEN
+        bad := minoots.note(bad, '', 'must have exactly one of duration, fireAt and recurrence, and has ' || number);
+    END IF;
+    IF minoots.given(spec -> 'duration') THEN
+        duration := minoots.parse_duration(spec -> 'duration');
+        IF duration.problem IS NOT NULL THEN
+            bad := minoots.note(bad, 'duration', duration.problem);
+        ELSIF duration.nanos NOT BETWEEN 1000000 AND 31557600e11 THEN
+            bad := minoots.note(bad, 'duration', 'must be from 1ms to 36525d (100 years)');
+        END IF;
+    END IF;
+    IF minoots.given(spec -> 'fireAt') THEN
+        fire_at := minoots.parse_instant(spec -> 'fireAt');
+        IF fire_at.problem IS NOT NULL THEN
+            bad := minoots.note(bad, 'fireAt', fire_at.problem);
+        ELSIF fire_at.instant NOT BETWEEN now() - horizon AND now() + horizon THEN
+            bad := minoots.note(bad, 'fireAt', 'must be within 100 years from now');
+        END IF;
+        -- Without a misfire policy, or later than the grace of skip, an instant in the past is a mistake.
+        IF fire_at.instant < now() AND (NOT minoots.given(misfire)
+            OR misfire ->> 'policy' = 'skip' AND fire_at.instant + grace * interval '1 millisecond' < now()) THEN
+            bad := minoots.note(bad, 'fireAt', 'is in the past (now is '
+                || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+                || '); to have it fire at once, give misfire.policy fire_once');
+        END IF;
+    END IF;
+    IF minoots.given(spec -> 'recurrence') THEN
+        before := jsonb_array_length(bad);
+        bad := minoots.check_recurrence(bad, spec -> 'recurrence');
+        every := (minoots.parse_duration(spec #> '{recurrence,every}')).nanos;
+        IF jsonb_array_length(bad) = before AND minoots.given(spec #> '{recurrence,every}')
+            AND minoots.whole_of(spec -> 'jitterMs')::numeric * 1000000 >= every THEN
+            bad := minoots.note(bad, 'jitterMs', 'would swallow the next occurrence; must be less than ' || every / 1000000
+                || ', the shortest time between two occurrences (' || (spec #>> '{recurrence,every}') || ')');
+        END IF;
+    END IF;
+    RETURN bad;
+END $$;
+
+-- names_every_hour tells whether a cron, which has been checked, is an interval in the guise of a clock
+-- time: then it does not pause for an hour when clocks are put back.
+CREATE FUNCTION minoots.names_every_hour(cron text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    fields CONSTANT text[] := minoots.cron_fields(cron);
+BEGIN
+    RETURN CASE WHEN fields[1] LIKE '@%' THEN lower(fields[1]) = '@hourly'
+        ELSE minoots.cron_field(fields[cardinality(fields) - 3], 0, 23, '{}') = 16777215 END;
+END $$;
+
+-- series_of gives a recurrence as internal/cron has it stored: its defaults written out.
+CREATE FUNCTION minoots.series_of(recurrence jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    stored jsonb := minoots.without_empty(recurrence);
+BEGIN
+    IF stored ? 'dst' THEN
+        stored := jsonb_set(stored, '{dst}', minoots.without_empty(stored -> 'dst'));
+    END IF;
+    IF stored ? 'cron' THEN
+        stored := stored || jsonb_build_object('dst', jsonb_build_object('gap', 'shift', 'overlap',
+            CASE WHEN minoots.names_every_hour(stored ->> 'cron') THEN 'both' ELSE 'first' END)
+            || coalesce(stored -> 'dst', '{}'));
+    END IF;
+    RETURN jsonb '{"timeZone": "UTC"}' || stored;
+END $$;
+
+-- without_empty drops the fields that hold null or an empty text.
+CREATE FUNCTION minoots.without_empty(object jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(object) e
+        WHERE e.value NOT IN ('null', '""'));
+END $$;
+
+-- may_skip tells, of a timer that fires once, whether a late firing may be left out: then true, else NULL.
+CREATE FUNCTION minoots.may_skip(misfire jsonb) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN nullif(coalesce(misfire ->> 'policy' = 'skip' OR minoots.whole_of(misfire -> 'maxLatenessMs') > 0, false), false);
+END $$;
+
 -- refuse raises what the checks have found.
 CREATE FUNCTION minoots.refuse(bad jsonb, what text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -635,6 +738,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     id          CONSTANT uuid := minoots.uuid7();
     bad         jsonb;
+    recurring   CONSTANT boolean := minoots.given(spec -> 'recurrence');
     duration_us bigint;
     fire_at     timestamptz;
     due_at      timestamptz;
@@ -650,19 +754,21 @@ BEGIN
     END IF;
 
     duration_us := ((minoots.parse_duration(spec -> 'duration')).nanos + 999) / 1000; -- up: never early
-    fire_at := coalesce((minoots.parse_instant(spec -> 'fireAt')).instant, now() + duration_us * interval '1 microsecond');
-    due_at := minoots.due_of(id, 1, fire_at, minoots.whole_of(spec -> 'jitterMs'));
+    fire_at := coalesce((minoots.parse_instant(spec -> 'fireAt')).instant, now() + duration_us * interval '1 microsecond', now());
+    due_at := CASE WHEN recurring THEN fire_at ELSE minoots.due_of(id, 1, fire_at, minoots.whole_of(spec -> 'jitterMs')) END;
 
     INSERT INTO minoots.timers (id, created_at, duration_us, jitter_ms, tenant_id, name, requested_by,
-        labels, metadata, bundle, agent_binding, misfire)
+        labels, metadata, bundle, agent_binding, misfire, recurrence)
     VALUES (id, now(), duration_us, coalesce(minoots.whole_of(spec -> 'jitterMs'), 0), tenant,
         coalesce(spec ->> 'name', ''), coalesce(spec ->> 'requestedBy', ''),
         nullif(minoots.object_of(spec -> 'labels'), '{}'), (spec -> 'metadata')::json,
         CASE WHEN minoots.given(spec -> 'actionBundle') THEN minoots.bundle_of(spec -> 'actionBundle')::json END,
         CASE WHEN minoots.given(spec -> 'agentBinding') THEN minoots.agent_binding_of(spec -> 'agentBinding')::json END,
-        CASE WHEN minoots.given(spec -> 'misfire') THEN minoots.without_zeros(spec -> 'misfire', '')::json END);
-    INSERT INTO minoots.timer_states (id, fire_at, due_at, updated_at, actions, tenant_id)
-    VALUES (id, fire_at, due_at, now(), coalesce(jsonb_array_length(spec #> '{actionBundle,actions}'), 0), tenant);
+        CASE WHEN minoots.given(spec -> 'misfire') THEN minoots.without_zeros(spec -> 'misfire', '')::json END,
+        CASE WHEN recurring THEN minoots.series_of(spec -> 'recurrence')::json END);
+    INSERT INTO minoots.timer_states (id, fire_at, due_at, updated_at, actions, tenant_id, recurring, unarmed, may_skip)
+    VALUES (id, fire_at, due_at, now(), coalesce(jsonb_array_length(spec #> '{actionBundle,actions}'), 0), tenant,
+        recurring, nullif(recurring, false), CASE WHEN NOT recurring THEN minoots.may_skip(spec -> 'misfire') END);
     INSERT INTO minoots.events (timer_id, tenant_id, type) VALUES (id, tenant, 'timer.scheduled');
     PERFORM minoots.hint(due_at);
     RETURN id;
@@ -677,6 +783,7 @@ DECLARE
     state    record;
     asked    record;
     bad      jsonb := '[]';
+    series   CONSTANT boolean := minoots.given(spec -> 'recurrence');
     new_us   bigint;
     new_fire timestamptz;
     new_due  timestamptz;
@@ -696,7 +803,11 @@ BEGIN
         bad := minoots.note(bad, '', 'must be at most 262144 bytes');
     ELSE
         bad := minoots.check_record(bad, spec, '', 'When');
-        bad := minoots.check_when(bad, spec || jsonb_build_object('misfire', asked.misfire));
+        bad := minoots.check_when(bad, spec || jsonb_build_object('misfire', asked.misfire, 'jitterMs', asked.jitter_ms));
+        IF minoots.whole_of(spec #> '{recurrence,maxOccurrences}') BETWEEN 1 AND state.occurrence THEN
+            bad := minoots.note(bad, 'recurrence.maxOccurrences',
+                'must be more than ' || state.occurrence || ', for that many there have been');
+        END IF;
     END IF;
     IF bad <> '[]' THEN
         PERFORM minoots.refuse(bad, 'new time');
@@ -708,15 +819,18 @@ BEGIN
     END IF;
 
     new_us := ((minoots.parse_duration(spec -> 'duration')).nanos + 999) / 1000; -- up: never early
-    new_fire := coalesce((minoots.parse_instant(spec -> 'fireAt')).instant, now() + new_us * interval '1 microsecond');
-    new_due := minoots.due_of(id, state.occurrence + 1, new_fire, asked.jitter_ms);
+    new_fire := coalesce((minoots.parse_instant(spec -> 'fireAt')).instant, now() + new_us * interval '1 microsecond', now());
+    new_due := CASE WHEN series THEN new_fire ELSE minoots.due_of(id, state.occurrence + 1, new_fire, asked.jitter_ms) END;
     UPDATE minoots.timer_states s
     SET fire_at = new_fire, updated_at = now(), version = state.next_version, patched = state.next_version,
+        recurring = series, unarmed = nullif(series, false), may_skip = CASE WHEN NOT series THEN minoots.may_skip(asked.misfire::jsonb) END,
         due_at = CASE state.status WHEN 'scheduled' THEN new_due END,
         held_due_at = CASE state.status WHEN 'paused' THEN new_due END,
         paused_at = CASE state.status WHEN 'paused' THEN now() ELSE s.paused_at END
     WHERE s.id = reschedule.id AND s.tenant_id = reschedule.tenant;
-    UPDATE minoots.timers t SET duration_us = new_us, patched = state.next_version
+    UPDATE minoots.timers t
+    SET duration_us = new_us, patched = state.next_version, anchor = CASE WHEN series THEN now() END,
+        recurrence = CASE WHEN series THEN minoots.series_of(spec -> 'recurrence')::json END
     WHERE t.id = reschedule.id AND t.tenant_id = reschedule.tenant;
     INSERT INTO minoots.events (timer_id, tenant_id, type, data)
     SELECT reschedule.id, reschedule.tenant, 'timer.updated',
@@ -762,6 +876,67 @@ WHEN 'Action' THEN '{id text!, kind text!, parameters any, retryPolicy RetryPoli
 WHEN 'Escalation' THEN '{afterAttempts whole!, escalatesTo Action!}'
 WHEN 'AgentBinding' THEN '{adapter text!, target text!, payloadTemplate any, acknowledgementTimeoutMs whole}'
 WHEN 'Misfire' THEN '{policy text!, graceMs whole, maxLatenessMs whole}'
+END $$;
+
+CREATE OR REPLACE FUNCTION minoots.check_recurrence(bad jsonb, recurrence jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    field   text;
+    problem text;
+BEGIN
+    FOREACH field IN ARRAY ARRAY['every', 'startAt', 'endAt'] LOOP
+        CONTINUE WHEN NOT minoots.given(recurrence -> field);
+        problem := CASE field WHEN 'every' THEN (minoots.parse_duration(recurrence -> field)).problem
+            ELSE (minoots.parse_instant(recurrence -> field)).problem END;
+        IF problem IS NOT NULL THEN
+            bad := minoots.note(bad, 'recurrence.' || field, problem);
+        END IF;
+    END LOOP;
+    RETURN bad;
+END $$;
+
+CREATE OR REPLACE FUNCTION minoots.check_when(bad jsonb, spec jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    horizon  CONSTANT interval := interval '876600 hours'; -- 36525 days, whatever the clocks do
+    number   CONSTANT integer := minoots.given(spec -> 'duration')::integer
+        + minoots.given(spec -> 'fireAt')::integer + minoots.given(spec -> 'recurrence')::integer;
+    misfire  CONSTANT jsonb := spec -> 'misfire';
+    grace    CONSTANT bigint := coalesce(least(minoots.whole_of(misfire -> 'graceMs'), 31536000000), 0);
+    duration record;
+    fire_at  record;
+BEGIN
+    IF number <> 1 THEN
+        bad := minoots.note(bad, '', 'must have exactly one of duration, fireAt and recurrence, and has ' || number);
+    END IF;
+    IF minoots.given(spec -> 'duration') THEN
+        duration := minoots.parse_duration(spec -> 'duration');
+        IF duration.problem IS NOT NULL THEN
+            bad := minoots.note(bad, 'duration', duration.problem);
+        ELSIF duration.nanos NOT BETWEEN 1000000 AND 31557600e11 THEN
+            bad := minoots.note(bad, 'duration', 'must be from 1ms to 36525d (100 years)');
+        END IF;
+    END IF;
+    IF minoots.given(spec -> 'fireAt') THEN
+        fire_at := minoots.parse_instant(spec -> 'fireAt');
+        IF fire_at.problem IS NOT NULL THEN
+            bad := minoots.note(bad, 'fireAt', fire_at.problem);
+        ELSIF fire_at.instant NOT BETWEEN now() - horizon AND now() + horizon THEN
+            bad := minoots.note(bad, 'fireAt', 'must be within 100 years from now');
+        END IF;
+        -- Without a misfire policy, or later than the grace of skip, an instant in the past is a mistake.
+        IF fire_at.instant < now() AND (NOT minoots.given(misfire)
+            OR misfire ->> 'policy' = 'skip' AND fire_at.instant + grace * interval '1 millisecond' < now()) THEN
+            bad := minoots.note(bad, 'fireAt', 'is in the past (now is '
+                || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+                || '); to have it fire at once, give misfire.policy fire_once');
+        END IF;
+    END IF;
+    IF minoots.given(spec -> 'recurrence') THEN
+        bad := minoots.note(bad, 'recurrence', 'is not available in this version; give duration or fireAt');
+        bad := minoots.check_recurrence(bad, spec -> 'recurrence');
+    END IF;
+    RETURN bad;
 END $$;
 
 CREATE OR REPLACE FUNCTION minoots.schedule(tenant text, spec jsonb) RETURNS uuid
@@ -930,5 +1105,6 @@ BEGIN
         WHERE e.key = keep OR e.value NOT IN ('null', '0'));
 END $$;
 
-DROP FUNCTION minoots.reschedule, minoots.due_of, minoots.hint, minoots.refuse, minoots.check_texts, minoots.check_series, minoots.check_bounds, minoots.first_tick, minoots.written, minoots.check_cron, minoots.cron_possible, minoots.cron_days, minoots.cron_field, minoots.cron_item, minoots.cron_value, minoots.zone_problem, minoots.time_zones;
+DROP FUNCTION minoots.reschedule, minoots.due_of, minoots.hint, minoots.refuse, minoots.check_texts, minoots.may_skip, minoots.without_empty, minoots.series_of, minoots.names_every_hour,
+    minoots.check_bounds, minoots.first_tick, minoots.written, minoots.check_cron, minoots.cron_fields, minoots.cron_possible, minoots.cron_days, minoots.cron_field, minoots.cron_item, minoots.cron_value, minoots.zone_problem, minoots.time_zones;
 -- +goose StatementEnd
