@@ -28,6 +28,7 @@ import (
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/eventhub"
 )
 
 // operationTimeout ends an operation whose database does not answer.
@@ -45,6 +46,8 @@ type Config struct {
 	DB *db.DB
 	// Hinter hears when each new timer is due. May be nil.
 	Hinter Hinter
+	// Hub feeds event streams. May be nil: then there are pages of events only.
+	Hub *eventhub.Hub
 	// Checks judge what the domain's own package cannot, such as the parameters of
 	// actions.
 	Checks minoots.Checks
@@ -61,7 +64,9 @@ type Config struct {
 type API struct {
 	db      *db.DB
 	creates *db.Coalescer
+	herds   herds
 	hinter  Hinter
+	hub     *eventhub.Hub
 	checks  minoots.Checks
 	ready   func(context.Context) bool
 	log     *slog.Logger
@@ -69,6 +74,8 @@ type API struct {
 	metrics *metrics
 	mux     *http.ServeMux
 	huma    huma.API
+	// heartbeat is that of event streams.
+	heartbeat time.Duration
 }
 
 // New builds the API.
@@ -100,8 +107,10 @@ func build(cfg Config) *API {
 		cfg.Ready = func(ctx context.Context) bool { return cfg.DB.Ping(ctx) == nil }
 	}
 	a := &API{
-		ready: cfg.Ready, db: cfg.DB, creates: db.NewCoalescer(cfg.DB), hinter: cfg.Hinter, checks: cfg.Checks, log: cfg.Log,
+		ready: cfg.Ready, db: cfg.DB, creates: db.NewCoalescer(cfg.DB), hinter: cfg.Hinter, hub: cfg.Hub,
+		checks: cfg.Checks, log: cfg.Log,
 		keys: newKeyCache(cfg.DB.KeyFind), metrics: newMetrics(), mux: http.NewServeMux(),
+		heartbeat: heartbeat,
 	}
 	a.huma = humago.New(a.mux, documentConfig())
 	a.timerRoutes()
@@ -112,6 +121,7 @@ func build(cfg Config) *API {
 	a.firingRoutes()
 	a.deadLetterRoutes()
 	a.recurrenceRoutes()
+	a.eventRoutes()
 	a.keyRoutes()
 	a.secretRoutes()
 	a.tenantRoutes()

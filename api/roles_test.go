@@ -26,6 +26,7 @@ var needs = map[string]minoots.Role{
 	"cancelTimer":       minoots.RoleTimerCancel,
 	"updateTimer":       minoots.RoleTimerWrite,
 	"pauseTimer":        minoots.RoleTimerWrite, "resumeTimer": minoots.RoleTimerWrite,
+	"listEvents":  minoots.RoleTimerRead,
 	"snoozeTimer": minoots.RoleTimerWrite, "fireTimer": minoots.RoleTimerWrite,
 	"createApiKey": minoots.RoleTenantAdmin, "listApiKeys": minoots.RoleTenantAdmin,
 	"deleteApiKey": minoots.RoleTenantAdmin, "rotateApiKey": minoots.RoleTenantAdmin,

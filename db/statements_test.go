@@ -164,6 +164,7 @@ func starred(sql string) bool {
 // withoutTenant lists the statements on tenants' data that name no tenant, and why.
 var withoutTenant = map[string]string{
 	"timer_claim":        "the kernel fires whatever is due, of every tenant",
+	"timer_rearm":        "the kernel's, in the fire transaction: of the timers whose rows it has just locked",
 	"timer_next":         "the kernel's poll: an instant of any tenant's, and nothing else of the row",
 	"timer_upcoming":     "the kernel's heap: instants only",
 	"timer_backlog":      "a number for the operator",

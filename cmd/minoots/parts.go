@@ -8,6 +8,9 @@ import (
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/api"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/cron"
+	"github.com/minoots/minoots/internal/eventhub"
+	"github.com/minoots/minoots/internal/natsconn"
 	"github.com/minoots/minoots/kernel"
 	"github.com/minoots/minoots/workers"
 	"github.com/minoots/minoots/workers/action"
@@ -101,12 +104,22 @@ func (r *replica) waitForSchema(ctx context.Context, d *db.DB) error {
 // parts are the running pieces of a replica, nil where it lacks the role.
 type parts struct {
 	notifier, kernel, workers *loop
+	events                    *loop // feeds event streams
 	actions                   *action.Registry
+	nats                      *natsconn.Conn // nil without MINOOTS_NATS_URL
+}
+
+// close releases what the parts hold beside their loops, once those have ended.
+func (p *parts) close() {
+	p.actions.Close()
+	if p.nats != nil {
+		p.nats.Close()
+	}
 }
 
 func (p *parts) loops() []*loop {
 	var all []*loop
-	for _, l := range []*loop{p.notifier, p.workers, p.kernel} {
+	for _, l := range []*loop{p.notifier, p.events, p.workers, p.kernel} {
 		if l != nil {
 			all = append(all, l)
 		}
@@ -117,11 +130,11 @@ func (p *parts) loops() []*loop {
 // build makes the parts and joins them: the kernel asks the workers where its
 // deliveries are to run, the API hands its hints to the notifier.
 func (r *replica) build(pools *pools) (*parts, error) {
-	do := action.Config{Allow: r.cfg.WebhookAllowCIDRs, Version: buildInfo().Version}
-	if pools.workers != nil {
-		do.Secrets = workers.NewSecrets(pools.workers)
+	p := &parts{}
+	var err error
+	if p.actions, p.nats, err = r.actions(pools); err != nil {
+		return nil, err
 	}
-	p := &parts{actions: action.NewRegistry(do)}
 	var planner kernel.Planner = workers.NewPlanner(p.actions)
 	if pools.workers != nil {
 		w, err := workers.NewCrew(workers.Config{
@@ -148,9 +161,17 @@ func (r *replica) build(pools *pools) (*parts, error) {
 	}
 	if pools.api != nil {
 		n := db.NewNotifier(pools.api, r.log)
+		hub, err := eventhub.New(eventhub.Config{DB: pools.api, Registerer: r.registry, Log: r.log})
+		if err != nil {
+			return nil, fmt.Errorf("make the event hub: %w", err)
+		}
+		p.events = &loop{name: "event hub", run: hub.Run}
+		r.watchTransactions(pools.api)
 		a, err := api.New(api.Config{
-			DB: pools.api, Hinter: n, Ready: func(ctx context.Context) bool { return r.health.check(ctx).ok() },
-			Checks: minoots.Checks{Parameters: p.actions.Check}, Registerer: r.registry, Log: r.log,
+			DB: pools.api, Hinter: n, Hub: hub,
+			Ready:      func(ctx context.Context) bool { return r.health.check(ctx).ok() },
+			Checks:     minoots.Checks{Parameters: p.actions.Check, Agent: p.actions.CheckAgent, Recurrence: cron.CheckTimer},
+			Registerer: r.registry, Log: r.log,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("make api: %w", err)

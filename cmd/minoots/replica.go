@@ -106,7 +106,7 @@ func (r *replica) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer parts.actions.Close()
+	defer parts.close()
 	return r.operate(ctx, parts, front)
 }
 
@@ -154,7 +154,9 @@ func (r *replica) shutDown(p *parts, front *httpPart) error {
 	go func() { requests <- front.drain(ctx) }()
 
 	within := r.cfg.ShutdownGrace + stopMargin
-	errs := []error{p.kernel.stop(within), p.workers.stop(within), <-requests}
+	// Event streams never end by themselves: they are told first, so that the grace
+	// is for the other requests.
+	errs := []error{p.events.stop(stopMargin), p.kernel.stop(within), p.workers.stop(within), <-requests}
 	// The last requests may still have had something to announce.
 	errs = append(errs, p.notifier.stop(stopMargin))
 	return errors.Join(errs...)
