@@ -28,11 +28,14 @@ var transitions = map[Status][]Status{
 	StatusScheduled: {StatusPaused, StatusFired, StatusSettled, StatusCancelled},
 	StatusPaused:    {StatusScheduled, StatusCancelled},
 	StatusFired:     {StatusSettled, StatusFailed},
+	StatusSettled:   {StatusScheduled},
+	StatusFailed:    {StatusScheduled},
 }
 
 // CanBecome tells whether a timer in status s may go to status next.
 // scheduled → settled is the way of a timer without actions, which fires and
-// settles in one transaction.
+// settles in one transaction. settled → scheduled and failed → scheduled are a
+// replay.
 func (s Status) CanBecome(next Status) bool {
 	for _, legal := range transitions[s] {
 		if legal == next {
@@ -42,7 +45,8 @@ func (s Status) CanBecome(next Status) bool {
 	return false
 }
 
-// Terminal tells whether a timer in this status is over.
+// Terminal tells whether a timer in this status is over: nothing moves it any
+// more but somebody who asks for it.
 func (s Status) Terminal() bool {
 	return s == StatusSettled || s == StatusFailed || s == StatusCancelled
 }

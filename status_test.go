@@ -32,6 +32,7 @@ func legal() []string {
 func TestTransitions(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, []string{
+		"failed --> scheduled",
 		"fired --> failed",
 		"fired --> settled",
 		"paused --> cancelled",
@@ -40,16 +41,21 @@ func TestTransitions(t *testing.T) {
 		"scheduled --> fired",
 		"scheduled --> paused",
 		"scheduled --> settled",
+		"settled --> scheduled",
 	}, legal())
 }
 
-// Terminal says the same as the table: nothing leads out. And nothing leads into
-// or out of armed, which no row can be.
+// From a terminal status nothing leads on but what somebody asks for: from
+// cancelled nothing at all. And nothing leads into or out of armed, which no row
+// can be.
 func TestTerminalHasNoWayOut(t *testing.T) {
 	t.Parallel()
 	for _, s := range minoots.Statuses {
-		out := slices.ContainsFunc(minoots.Statuses, s.CanBecome)
-		assert.NotEqual(t, out, s.Terminal(), "%s", s)
+		onward := slices.ContainsFunc(minoots.Statuses, func(to minoots.Status) bool {
+			return s.CanBecome(to) && (to != minoots.StatusScheduled || !s.Terminal())
+		})
+		assert.NotEqual(t, onward, s.Terminal(), "%s", s)
+		assert.False(t, minoots.StatusCancelled.CanBecome(s), "%s", s)
 		assert.False(t, s.CanBecome(s), "%s", s)
 		assert.False(t, s.CanBecome(minoots.StatusArmed) || minoots.StatusArmed.CanBecome(s), "%s", s)
 	}

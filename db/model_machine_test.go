@@ -24,11 +24,17 @@ type modelTimer struct {
 	status               string
 	version, occurrence  int
 	firing               *modelFiring
+	past                 []string // of its firings before the last
 }
 
 type modelFiring struct {
-	status                 string
+	name, status           string
+	occurrence, of         int
 	started, ended, failed int
+}
+
+func (f *modelFiring) String() string {
+	return fmt.Sprintf("firing %s %d %s started %d ended %d failed %d of %d", f.name, f.occurrence, f.status, f.started, f.ended, f.failed, f.of)
 }
 
 type modelJob struct {
@@ -88,15 +94,18 @@ func (m *model) claim(limit int, refused string) (fired int) {
 	for _, t := range due {
 		t.version++
 		t.occurrence++
-		m.note("event %s 1 timer.fired", t.name)
-		t.firing = &modelFiring{status: "running", started: min(t.actions, t.concurrency)}
+		m.note("event %s %d timer.fired", t.name, t.occurrence)
+		if t.firing != nil {
+			t.past = append(t.past, t.firing.String())
+		}
+		t.firing = &modelFiring{status: "running", started: min(t.actions, t.concurrency), of: t.actions, name: t.name, occurrence: t.occurrence}
 		switch {
 		case t.actions == 0:
 			m.end(t)
 		case t.name == refused:
 			t.firing.status, t.status = "failed", "failed"
 			t.version++
-			m.note("event %s 1 timer.failed", t.name)
+			m.note("event %s %d timer.failed", t.name, t.occurrence)
 		default:
 			t.status = "fired"
 			m.enqueue(t, 0, t.firing.started)
@@ -121,7 +130,7 @@ func (m *model) end(t *modelTimer) {
 		t.version++
 	}
 	t.status = t.firing.status
-	m.note("event %s 1 timer.%s", t.name, t.status)
+	m.note("event %s %d timer.%s", t.name, t.occurrence, t.status)
 }
 
 func (o *modelOutcome) live(m *model) bool {
@@ -149,8 +158,8 @@ func (m *model) record(group []*modelOutcome) (live []bool) {
 				o.job.state = "available"
 			}
 		}
-		m.note("attempt %s 1 %s %d %s", t.name, o.job.action, o.attempt, status)
-		m.note("event %s 1 action.%s %s %d %t", t.name, event, o.job.action, o.attempt, o.final)
+		m.note("attempt %s %d %s %d %s", t.name, t.occurrence, o.job.action, o.attempt, status)
+		m.note("event %s %d action.%s %s %d %t", t.name, t.occurrence, event, o.job.action, o.attempt, o.final)
 		if !o.final {
 			continue
 		}
@@ -180,8 +189,9 @@ func (m *model) String() string {
 	all := slices.Clone(m.log)
 	for _, t := range m.timers {
 		all = append(all, fmt.Sprintf("timer %s %s version %d occurrence %d", t.name, t.status, t.version, t.occurrence))
+		all = append(all, t.past...)
 		if f := t.firing; f != nil {
-			all = append(all, fmt.Sprintf("firing %s 1 %s started %d ended %d failed %d of %d", t.name, f.status, f.started, f.ended, f.failed, t.actions))
+			all = append(all, f.String())
 		}
 	}
 	for _, j := range m.jobs {
