@@ -102,6 +102,7 @@ func (r *replica) waitForSchema(ctx context.Context, d *db.DB) error {
 type parts struct {
 	notifier, kernel, workers *loop
 	actions                   *action.Registry
+	leave                     func() // has the API answer those who only wait
 }
 
 func (p *parts) loops() []*loop {
@@ -155,6 +156,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 		if err != nil {
 			return nil, fmt.Errorf("make api: %w", err)
 		}
+		p.leave = a.Leave
 		h := a.Handler()
 		r.handler.Store(&h)
 		p.notifier = &loop{name: "notifier", run: n.Run}

@@ -61,11 +61,12 @@ func timerFilter(flags *pflag.FlagSet) func() (client.TimerFilter, error) {
 	statuses := flags.StringSlice("status", nil, "only in this status; repeatable: scheduled, paused, fired, settled, failed, cancelled")
 	labels := flags.StringArray("label", nil, "only with this label, k=v; repeatable")
 	name := flags.String("name", "", "only with this name")
+	prefix := flags.String("name-prefix", "", "only with a name that begins so")
 	by := flags.String("requested-by", "", "only asked for by this caller")
 	after := flags.String("due-after", "", "only due at this instant or later: RFC 3339, or a duration from now such as -1h")
 	before := flags.String("due-before", "", "only due before this instant: RFC 3339, or a duration from now such as 15m")
 	return func() (client.TimerFilter, error) {
-		f := client.TimerFilter{Name: *name, RequestedBy: *by}
+		f := client.TimerFilter{Name: *name, NamePrefix: *prefix, RequestedBy: *by}
 		for _, s := range *statuses {
 			if !slices.Contains(minoots.Statuses, minoots.Status(s)) {
 				return f, misuse("--status %q: want one of %v", s, minoots.Statuses)

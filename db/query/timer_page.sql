@@ -5,8 +5,9 @@
 -- million rows (docs/adr/0020-finding.md). Where the definition is asked for ($5 name, $6 its prefix, $7
 -- requestedBy, $8 labels), "found" are the timers that match, by their indexes, but no more than $12. If
 -- those are all, they are looked up and sorted. If there are more, one in a few that come next in due
--- order matches, so these are walked until the page is full: by one index for each status, which Postgres
--- merges.
+-- order matches, so these are walked until the page is full: by one index for each status, each with its
+-- own limit, since for one around them all Postgres may read them whole and sort. A scalar subquery looks
+-- at one definition after the other, where for EXISTS Postgres may read all that match.
 WITH found AS MATERIALIZED (
     SELECT t.id
     FROM minoots.timers t
@@ -31,39 +32,58 @@ few_found AS MATERIALIZED (
     ORDER BY s.fire_at, s.id
     LIMIT $11
 ),
-walked AS (
-    SELECT s.fire_at, s.id FROM minoots.timer_states s
-    WHERE s.tenant_id = $1 AND s.due_at IS NOT NULL AND ($4 IS NULL OR 'scheduled' = ANY ($4))
-    UNION ALL
-    SELECT s.fire_at, s.id FROM minoots.timer_states s
-    WHERE s.tenant_id = $1 AND s.held_due_at IS NOT NULL AND s.status = 'paused' AND 'paused' = ANY ($4)
-    UNION ALL
-    SELECT s.fire_at, s.id FROM minoots.timer_states s
-    WHERE s.tenant_id = $1 AND s.failure_reason IS NOT NULL AND s.status = 'failed' AND 'failed' = ANY ($4)
-    UNION ALL
-    SELECT s.fire_at, s.id FROM minoots.timer_states s
-    WHERE s.tenant_id = $1 AND s.cancelled_at IS NOT NULL AND s.status = 'cancelled' AND 'cancelled' = ANY ($4)
-    UNION ALL
-    SELECT s.fire_at, s.id FROM minoots.timer_states s
-    WHERE s.tenant_id = $1 AND s.due_at IS NULL
-        AND ($4 IS NULL OR s.status IN ('fired', 'settled') AND s.status = ANY ($4) AND $4 && ARRAY['fired', 'settled'])
-),
 page AS (
     SELECT fire_at, id FROM few_found
     UNION ALL
-    (SELECT w.fire_at, w.id
-    FROM walked w
-    WHERE (coalesce($5, $6, $7, $8::text) IS NULL OR NOT (SELECT few FROM few))
-        AND ($2 IS NULL OR (w.fire_at, w.id) > ($2, $3))
-        AND ($9 IS NULL OR w.fire_at >= $9)
-        AND ($10 IS NULL OR w.fire_at < $10)
-        AND (coalesce($5, $6, $7, $8::text) IS NULL OR EXISTS (
-            SELECT FROM minoots.timers t
-            WHERE t.id = w.id AND ($5 IS NULL OR t.name = $5) AND ($6 IS NULL OR t.name LIKE $6)
-                AND ($7 IS NULL OR t.requested_by = $7) AND ($8 IS NULL OR t.labels @> $8)
-        ))
-    ORDER BY w.fire_at, w.id
-    LIMIT $11)
+    (SELECT s.fire_at, s.id
+    FROM minoots.timer_states s
+    WHERE s.tenant_id = $1 AND s.due_at IS NOT NULL AND ($4 IS NULL OR 'scheduled' = ANY ($4))
+        AND ($2 IS NULL OR (s.fire_at, s.id) > ($2, $3)) AND ($9 IS NULL OR s.fire_at >= $9) AND ($10 IS NULL OR s.fire_at < $10)
+        AND (coalesce($5, $6, $7, $8::text) IS NULL OR NOT (SELECT few FROM few) AND (
+            SELECT ($5 IS NULL OR t.name = $5) AND ($6 IS NULL OR t.name LIKE $6) AND ($7 IS NULL OR t.requested_by = $7)
+                AND ($8 IS NULL OR coalesce(t.labels @> $8, false))
+            FROM minoots.timers t WHERE t.id = s.id))
+    ORDER BY s.fire_at, s.id LIMIT $11)
+    UNION ALL
+    (SELECT s.fire_at, s.id
+    FROM minoots.timer_states s
+    WHERE s.tenant_id = $1 AND s.held_due_at IS NOT NULL AND s.status = 'paused' AND 'paused' = ANY ($4)
+        AND ($2 IS NULL OR (s.fire_at, s.id) > ($2, $3)) AND ($9 IS NULL OR s.fire_at >= $9) AND ($10 IS NULL OR s.fire_at < $10)
+        AND (coalesce($5, $6, $7, $8::text) IS NULL OR NOT (SELECT few FROM few) AND (
+            SELECT ($5 IS NULL OR t.name = $5) AND ($6 IS NULL OR t.name LIKE $6) AND ($7 IS NULL OR t.requested_by = $7)
+                AND ($8 IS NULL OR coalesce(t.labels @> $8, false))
+            FROM minoots.timers t WHERE t.id = s.id))
+    ORDER BY s.fire_at, s.id LIMIT $11)
+    UNION ALL
+    (SELECT s.fire_at, s.id
+    FROM minoots.timer_states s
+    WHERE s.tenant_id = $1 AND s.failure_reason IS NOT NULL AND s.status = 'failed' AND 'failed' = ANY ($4)
+        AND ($2 IS NULL OR (s.fire_at, s.id) > ($2, $3)) AND ($9 IS NULL OR s.fire_at >= $9) AND ($10 IS NULL OR s.fire_at < $10)
+        AND (coalesce($5, $6, $7, $8::text) IS NULL OR NOT (SELECT few FROM few) AND (
+            SELECT ($5 IS NULL OR t.name = $5) AND ($6 IS NULL OR t.name LIKE $6) AND ($7 IS NULL OR t.requested_by = $7)
+                AND ($8 IS NULL OR coalesce(t.labels @> $8, false))
+            FROM minoots.timers t WHERE t.id = s.id))
+    ORDER BY s.fire_at, s.id LIMIT $11)
+    UNION ALL
+    (SELECT s.fire_at, s.id
+    FROM minoots.timer_states s
+    WHERE s.tenant_id = $1 AND s.cancelled_at IS NOT NULL AND s.status = 'cancelled' AND 'cancelled' = ANY ($4)
+        AND ($2 IS NULL OR (s.fire_at, s.id) > ($2, $3)) AND ($9 IS NULL OR s.fire_at >= $9) AND ($10 IS NULL OR s.fire_at < $10)
+        AND (coalesce($5, $6, $7, $8::text) IS NULL OR NOT (SELECT few FROM few) AND (
+            SELECT ($5 IS NULL OR t.name = $5) AND ($6 IS NULL OR t.name LIKE $6) AND ($7 IS NULL OR t.requested_by = $7)
+                AND ($8 IS NULL OR coalesce(t.labels @> $8, false))
+            FROM minoots.timers t WHERE t.id = s.id))
+    ORDER BY s.fire_at, s.id LIMIT $11)
+    UNION ALL
+    (SELECT s.fire_at, s.id
+    FROM minoots.timer_states s
+    WHERE s.tenant_id = $1 AND s.due_at IS NULL AND ($4 IS NULL OR $4 && ARRAY['fired', 'settled'] AND s.status IN ('fired', 'settled') AND s.status = ANY ($4))
+        AND ($2 IS NULL OR (s.fire_at, s.id) > ($2, $3)) AND ($9 IS NULL OR s.fire_at >= $9) AND ($10 IS NULL OR s.fire_at < $10)
+        AND (coalesce($5, $6, $7, $8::text) IS NULL OR NOT (SELECT few FROM few) AND (
+            SELECT ($5 IS NULL OR t.name = $5) AND ($6 IS NULL OR t.name LIKE $6) AND ($7 IS NULL OR t.requested_by = $7)
+                AND ($8 IS NULL OR coalesce(t.labels @> $8, false))
+            FROM minoots.timers t WHERE t.id = s.id))
+    ORDER BY s.fire_at, s.id LIMIT $11)
 )
 SELECT t.id, t.tenant_id, t.name, t.requested_by, s.status, t.created_at, s.updated_at, s.fire_at,
     t.duration_us, s.fired_at, s.settled_at, s.cancelled_at, s.cancel_reason, s.cancelled_by,
