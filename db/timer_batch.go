@@ -89,8 +89,9 @@ func firstOf(ctx context.Context, tx Tx, timers []NewTimer, which []int) (map[in
 		f, ok := known[timers[i].IdempotencyKey]
 		if !ok || string(f.fingerprint) != string(timers[i].Fingerprint) {
 			return nil, &minoots.Error{
-				Code: minoots.CodeConflict, Message: fmt.Sprintf("the key of timers[%d] was used for a different request", i),
-				Hint: "use a new key for a new timer, or send the first body again",
+				Code: minoots.CodeConflict, Message: "a key was used for a different timer",
+				Hint:   "use a new key for a new timer, or send the first body again",
+				Fields: []minoots.FieldError{{Path: fmt.Sprintf("idempotencyKeys[%d]", i), Message: "was used for a different timer"}},
 			}
 		}
 		made[i] = f.id
