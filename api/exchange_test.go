@@ -91,5 +91,7 @@ func TestMetrics(t *testing.T) {
 		"minoots_http_requests_total":  {"code=200,operation=listTimers", "code=404,operation=none"},
 		"minoots_http_request_seconds": {"operation=listTimers", "operation=none"},
 		"minoots_http_in_flight":       {""},
+		"minoots_waiters":              {""},
+		"minoots_wait_looks_total":     {""},
 	}, found)
 }

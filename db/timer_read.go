@@ -57,13 +57,17 @@ const fewTimers = 50_000
 
 // TimerPage lists timers by due time, then id.
 func (d *DB) TimerPage(ctx context.Context, tenant string, p TimerPageRequest) ([]minoots.Timer, error) {
+	return d.timerPage(ctx, tenant, p, fewTimers)
+}
+
+func (d *DB) timerPage(ctx context.Context, tenant string, p TimerPageRequest, few int) ([]minoots.Timer, error) {
 	f, err := p.columns()
 	if err != nil {
 		return nil, err
 	}
 	args := []any{
 		tenant, optionalTime(p.After.FireAt), p.After.ID, f.statuses, f.name, f.prefix, f.requestedBy, f.labels,
-		f.dueAfter, f.dueBefore, p.Limit, fewTimers + 1,
+		f.dueAfter, f.dueBefore, p.Limit, few + 1,
 	}
 	// CacheDescribe plans with the values at hand; see timer_page.sql.
 	rows, err := d.pool.Query(ctx, timerPageSQL, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
