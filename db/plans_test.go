@@ -119,7 +119,7 @@ func (p *plans) testPages(t *testing.T) {
 		"failed":                 {map[int]any{4: []string{"failed"}}, []string{"timer_states_failed"}, 1000},
 		"cancelled":              {map[int]any{4: []string{"cancelled"}}, []string{"timer_states_cancelled"}, 1000},
 		"failed or waiting":      {map[int]any{4: []string{"scheduled", "failed"}}, []string{"timer_states_waiting", "timer_states_failed"}, 1000},
-		"fired":                  {map[int]any{4: []string{"fired"}}, []string{"timer_states_rest"}, 100},
+		"fired":                  {map[int]any{4: []string{"fired"}}, []string{"timer_states_rest"}, 150},
 		"armed":                  {map[int]any{4: []string{"armed"}}, nil, 1},
 		"dueAfter":               {map[int]any{9: now.Add(time.Hour)}, []string{"timer_states_waiting"}, 150},
 		"dueBefore":              {map[int]any{10: now.Add(-time.Hour)}, []string{"timer_states_waiting"}, 150},

@@ -152,7 +152,10 @@ func TestBulkReschedule(t *testing.T) {
 	assert.NotEmpty(t, now.DueAt, "the kernels are to be told")
 	assert.False(t, get(t, d, ids[1]).FireAt.Before(base.Add(-time.Hour-time.Second)), "now, and not in the past")
 	horizon := minoots.Duration(minoots.MaxHorizon)
-	assert.Equal(t, 0, move(db.BulkReschedule(nil, &horizon), 10, minoots.ID{}).Changed-1, "only the paused one, due hours ago, stays within 100 years")
+	beyond := move(db.BulkReschedule(nil, &horizon), 10, minoots.ID{})
+	assert.Equal(t, 5, beyond.Matched)
+	assert.Equal(t, count(t, database, "SELECT count(*) FROM minoots.timer_states WHERE fire_at > now() + interval '90 years'"), beyond.Changed)
+	assert.Zero(t, count(t, database, "SELECT count(*) FROM minoots.timer_states WHERE fire_at > now() + interval '876600 hours'"), "beyond the horizon")
 	audited(t, d)
 }
 
