@@ -80,7 +80,7 @@ func (im *importer) read(ctx context.Context, in io.Reader, send func([]importLi
 	number := 0
 	for lines.Scan() {
 		if ctx.Err() != nil {
-			return nil // the cause is told by what ended it
+			return nil //nolint:nilerr // the cause is told by what ended it
 		}
 		number++
 		text := bytes.TrimSpace(lines.Bytes())

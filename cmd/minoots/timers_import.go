@@ -94,10 +94,10 @@ func openImport(file string, in io.Reader) (io.ReadCloser, int64, error) {
 		return nil, 0, misuse("%s", err)
 	}
 	info, err := opened.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return opened, 0, nil
+	if err == nil && info.Mode().IsRegular() {
+		return opened, info.Size(), nil
 	}
-	return opened, info.Size(), nil
+	return opened, 0, nil
 }
 
 // importSummary is what an import came to.

@@ -47,7 +47,7 @@ func newImportTarget(t *testing.T) *importTarget {
 	go func() { ended <- server.Serve(l) }()
 	t.Cleanup(func() {
 		_ = server.Close()
-		<-ended
+		assert.ErrorIs(t, <-ended, http.ErrServerClosed)
 	})
 	return &importTarget{database, []string{"--url=http://" + l.Addr().String(), "--api-key=" + secret}}
 }

@@ -20,6 +20,8 @@ type sizes struct {
 	costTimers   int
 	noisy        int // due timers of the noisy neighbour
 	quietRate    int // timers a second of the other tenant
+	found        int // timers of F
+	waiters      int // of W
 	// quiet is how long nothing may come, after all timers are due, before what
 	// is missing is given up for lost: longer than a kernel's sweeps and the
 	// first retries of a delivery take.
@@ -37,6 +39,7 @@ var full = sizes{
 	herd: 10, herdRate: 300,
 	costTimers: 10_000,
 	noisy:      50_000, quietRate: 100,
+	found: 1_000_000, waiters: 5000,
 	quiet: 30 * time.Second,
 }
 
@@ -52,6 +55,7 @@ var short = sizes{
 	herd: 4, herdRate: 100,
 	costTimers: 500,
 	noisy:      500, quietRate: 50,
+	found: 20_000, waiters: 200,
 	quiet: 15 * time.Second,
 }
 
