@@ -163,7 +163,7 @@ func starred(sql string) bool {
 
 // withoutTenant lists the statements on tenants' data that name no tenant, and why.
 var withoutTenant = map[string]string{
-	"timer_many":         "names the tenants of all who wait: the rows of one are given to its own waiters only",
+	"timer_pick":         "names the tenants of all who wait: the rows of one are given to its own waiters only",
 	"timer_claim":        "the kernel fires whatever is due, of every tenant",
 	"timer_next":         "the kernel's poll: an instant of any tenant's, and nothing else of the row",
 	"timer_upcoming":     "the kernel's heap: instants only",

@@ -43,7 +43,7 @@ func (d *DB) TimerCreateAll(ctx context.Context, timers []NewTimer) (created []C
 	for _, i := range replays {
 		ids = append(ids, made[i])
 	}
-	found, err := d.timerMany(ctx, ids, []string{timers[0].TenantID}, false, len(ids))
+	found, err := d.timerPick(ctx, ids, []string{timers[0].TenantID}, false, len(ids))
 	if err != nil {
 		return nil, err
 	}

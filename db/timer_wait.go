@@ -9,8 +9,8 @@ import (
 	"github.com/minoots/minoots"
 )
 
-//go:embed query/timer_many.sql
-var timerManySQL string
+//go:embed query/timer_pick.sql
+var timerPickSQL string
 
 // overMost bounds the timers of one answer of TimerEnded.
 const overMost = 1000
@@ -18,11 +18,11 @@ const overMost = 1000
 // TimerEnded gives those of some timers that are over, a thousand at most, each as
 // it stands. A timer counts for its own tenant only: tenants has those of all ids.
 func (d *DB) TimerEnded(ctx context.Context, ids []minoots.ID, tenants []string) ([]minoots.Timer, error) {
-	return d.timerMany(ctx, ids, tenants, true, overMost)
+	return d.timerPick(ctx, ids, tenants, true, overMost)
 }
 
-func (d *DB) timerMany(ctx context.Context, ids []minoots.ID, tenants []string, over bool, most int) ([]minoots.Timer, error) {
-	rows, err := d.pool.Query(ctx, timerManySQL, ids, tenants, over, most)
+func (d *DB) timerPick(ctx context.Context, ids []minoots.ID, tenants []string, over bool, most int) ([]minoots.Timer, error) {
+	rows, err := d.pool.Query(ctx, timerPickSQL, ids, tenants, over, most)
 	if err != nil {
 		return nil, translate(err)
 	}
