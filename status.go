@@ -29,13 +29,14 @@ var transitions = map[Status][]Status{
 	StatusPaused:    {StatusScheduled, StatusCancelled},
 	StatusFired:     {StatusSettled, StatusFailed},
 	StatusSettled:   {StatusScheduled},
-	StatusFailed:    {StatusScheduled},
+	StatusFailed:    {StatusScheduled, StatusSettled},
 }
 
 // CanBecome tells whether a timer in status s may go to status next.
 // scheduled → settled is the way of a timer without actions, which fires and
-// settles in one transaction. settled → scheduled and failed → scheduled are a
-// replay.
+// settles in one transaction; failed → settled that of one whose dead letters were
+// redriven and have succeeded; settled → scheduled and failed → scheduled that of
+// one that is replayed.
 func (s Status) CanBecome(next Status) bool {
 	for _, legal := range transitions[s] {
 		if legal == next {
@@ -54,7 +55,8 @@ func (s Status) Terminal() bool {
 // FiringStatus says where one occurrence of a timer stands.
 type FiringStatus string
 
-// A firing starts running and ends once.
+// A firing starts running and ends once; a failed one is settled after all when its
+// dead letters were redriven and have succeeded.
 const (
 	FiringRunning   FiringStatus = "running"
 	FiringSettled   FiringStatus = "settled"

@@ -33,6 +33,7 @@ func TestTransitions(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, []string{
 		"failed --> scheduled",
+		"failed --> settled",
 		"fired --> failed",
 		"fired --> settled",
 		"paused --> cancelled",
@@ -45,14 +46,16 @@ func TestTransitions(t *testing.T) {
 	}, legal())
 }
 
-// From a terminal status nothing leads on but what somebody asks for: from
-// cancelled nothing at all. And nothing leads into or out of armed, which no row
-// can be.
+// From a terminal status nothing leads on but a replay and a redrive, for which
+// somebody must ask: from cancelled nothing at all. And nothing leads into or out
+// of armed, which no row can be.
 func TestTerminalHasNoWayOut(t *testing.T) {
 	t.Parallel()
 	for _, s := range minoots.Statuses {
 		onward := slices.ContainsFunc(minoots.Statuses, func(to minoots.Status) bool {
-			return s.CanBecome(to) && (to != minoots.StatusScheduled || !s.Terminal())
+			replayed := s.Terminal() && to == minoots.StatusScheduled
+			redriven := s == minoots.StatusFailed && to == minoots.StatusSettled
+			return s.CanBecome(to) && !replayed && !redriven
 		})
 		assert.NotEqual(t, onward, s.Terminal(), "%s", s)
 		assert.False(t, minoots.StatusCancelled.CanBecome(s), "%s", s)

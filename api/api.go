@@ -29,6 +29,7 @@ import (
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/eventhub"
 )
 
 // operationTimeout ends an operation whose database does not answer.
@@ -46,6 +47,8 @@ type Config struct {
 	DB *db.DB
 	// Hinter hears when each new timer is due. May be nil.
 	Hinter Hinter
+	// Hub feeds event streams. May be nil: then there are pages of events only.
+	Hub *eventhub.Hub
 	// Checks judge what the domain's own package cannot, such as the parameters of
 	// actions.
 	Checks minoots.Checks
@@ -63,6 +66,7 @@ type API struct {
 	db      *db.DB
 	creates *db.Coalescer
 	hinter  Hinter
+	hub     *eventhub.Hub
 	checks  minoots.Checks
 	ready   func(context.Context) bool
 	log     *slog.Logger
@@ -71,6 +75,8 @@ type API struct {
 	waits   *waits
 	mux     *http.ServeMux
 	huma    huma.API
+	// heartbeat is that of event streams.
+	heartbeat time.Duration
 }
 
 // New builds the API.
@@ -102,8 +108,10 @@ func build(cfg Config) *API {
 		cfg.Ready = func(ctx context.Context) bool { return cfg.DB.Ping(ctx) == nil }
 	}
 	a := &API{
-		ready: cfg.Ready, db: cfg.DB, creates: db.NewCoalescer(cfg.DB), hinter: cfg.Hinter, checks: cfg.Checks, log: cfg.Log,
-		keys: newKeyCache(cfg.DB.KeyFind), metrics: newMetrics(), mux: http.NewServeMux(), waits: newWaits(cfg.DB, cfg.Log),
+		ready: cfg.Ready, db: cfg.DB, creates: db.NewCoalescer(cfg.DB), hinter: cfg.Hinter, hub: cfg.Hub,
+		checks: cfg.Checks, log: cfg.Log,
+		keys: newKeyCache(cfg.DB.KeyFind), metrics: newMetrics(), mux: http.NewServeMux(),
+		heartbeat: heartbeat, waits: newWaits(cfg.DB, cfg.Log),
 	}
 	a.huma = humago.New(a.mux, documentConfig())
 	a.timerRoutes()
@@ -116,7 +124,9 @@ func build(cfg Config) *API {
 	a.usageRoutes()
 	a.batchRoutes()
 	a.firingRoutes()
+	a.deadLetterRoutes()
 	a.recurrenceRoutes()
+	a.eventRoutes()
 	a.keyRoutes()
 	a.secretRoutes()
 	a.tenantRoutes()

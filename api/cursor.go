@@ -23,6 +23,8 @@ const (
 	cursorKeys    = 'k'
 	cursorTenants = 'n'
 	cursorBulk    = 'b'
+
+	cursorDeadLetters = 'd'
 )
 
 const (

@@ -14,6 +14,8 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	inFlight prometheus.Gauge
+	// eventsSent grows with each event of each stream.
+	eventsSent prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -31,11 +33,15 @@ func newMetrics() *metrics {
 			Name: "minoots_http_in_flight",
 			Help: "Requests being answered now.",
 		}),
+		eventsSent: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "minoots_events_sent_total",
+			Help: "Events sent to streams of server-sent events, counted for each.",
+		}),
 	}
 }
 
 func (m *metrics) register(to prometheus.Registerer, others ...prometheus.Collector) error {
-	for _, c := range append(others, m.requests, m.seconds, m.inFlight) {
+	for _, c := range append(others, m.requests, m.seconds, m.inFlight, m.eventsSent) {
 		if err := to.Register(c); err != nil {
 			return fmt.Errorf("register API metrics: %w", err)
 		}

@@ -67,7 +67,7 @@ func (w *modelWorld) aChange(t *rapid.T, timer *modelTimer) modelChange {
 					return true
 				}
 				require.Equal(t, to, due)
-				timer.actions, timer.concurrency = actions, concurrency
+				timer.actions, timer.concurrency, timer.modelBundle = actions, concurrency, modelBundle{}
 				w.changed(timer, timer.status, "updated patch", due)
 				return false
 			}}
@@ -88,6 +88,11 @@ func (w *modelWorld) aChange(t *rapid.T, timer *modelTimer) modelChange {
 				return false
 			}}
 	case "replay":
+		// The model's jobs and letters are those of the last firing only.
+		if slices.ContainsFunc(w.jobs, func(j *modelJob) bool { return j.timer == timer }) ||
+			slices.ContainsFunc(w.dead, func(l *modelLetter) bool { return l.timer == timer }) {
+			return w.aPause(t, timer)
+		}
 		to := w.now + rapid.IntRange(-20, 60).Draw(t, "in ms")*1000
 		for w.taken(timer, to) {
 			to++

@@ -34,7 +34,7 @@ func (a *attempter) make(ctx context.Context, d *minoots.Delivery, attempt int) 
 	defer cancel()
 	defer context.AfterFunc(a.life, cancel)()
 	out = a.execute(ctx, d, attempt)
-	return out, out.Success || !out.Retryable || attempt >= d.Policy.Or(minoots.DefaultRetryPolicy).MaxAttempts
+	return out, out.Success || attempt >= d.MaxAttempts() || !action.Retries(d.Policy, &out)
 }
 
 // here makes the first attempt of a task. It does not wait until the outcome is
@@ -62,9 +62,9 @@ func (a *attempter) here(ctx context.Context, k *task, cut func(*task)) (took ti
 }
 
 // nextRetry is when to try again: by the action's own policy and what the
-// receiver asked for.
+// receiver asked for. After a redrive it begins with the first wait again.
 func (a *attempter) nextRetry(d *minoots.Delivery, attempt int, asked time.Duration) time.Time {
-	return a.clock.Now().Add(action.NextDelay(d.Policy.Or(minoots.DefaultRetryPolicy), d.WebhookID(), attempt, asked))
+	return a.clock.Now().Add(action.NextDelay(d.Policy.Or(minoots.DefaultRetryPolicy), d.WebhookID(), attempt-d.Base, asked))
 }
 
 // classPanic is the error class of an attempt that a bug of ours ended. It is

@@ -84,6 +84,8 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		newServe(), newMigrate(), newDev(), newDemo(), newTenants(), newKeys(), newTimers(),
+		newDeadLetters(),
+		newEvents(),
 		newPreview(), newAudit(), newOpenAPI(), newBench(), newChaos(), newSoak(), newVersion(), newEnvironment(),
 	)
 	prepare(root)
