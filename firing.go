@@ -89,6 +89,9 @@ type Delivery struct {
 	// counted on, and the policy begins anew. Redrives counts the redrives.
 	Base     int `json:"base,omitempty"`
 	Redrives int `json:"redrives,omitempty"`
+	// Acknowledgement is asked for if it is set, which is done just before the
+	// attempt: it never travels in a job.
+	Acknowledgement *Acknowledgement `json:"-"`
 }
 
 // DeliveryTimer is the part of a timer that receivers are told.

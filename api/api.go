@@ -65,6 +65,7 @@ type Config struct {
 type API struct {
 	db      *db.DB
 	creates *db.Coalescer
+	herds   herds
 	hinter  Hinter
 	hub     *eventhub.Hub
 	checks  minoots.Checks

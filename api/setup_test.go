@@ -19,6 +19,7 @@ import (
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/api"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/cron"
 	"github.com/minoots/minoots/internal/testdb"
 )
 
@@ -49,7 +50,7 @@ func setup(t testing.TB) *bundle {
 	require.NoError(t, err)
 	t.Cleanup(b.db.Close)
 	b.api, err = api.New(api.Config{
-		DB: b.db, Hinter: b.hints, Checks: minoots.Checks{Parameters: checkParameters}, Registerer: b.registry,
+		DB: b.db, Hinter: b.hints, Checks: minoots.Checks{Parameters: checkParameters, Recurrence: cron.CheckTimer}, Registerer: b.registry,
 		Log: slog.New(slog.NewTextHandler(&locked{w: b.log}, nil)),
 	})
 	require.NoError(t, err)
@@ -152,7 +153,7 @@ func (a *answer) problem() api.Problem {
 }
 
 // checkParameters stands for the executors' checks.
-func checkParameters(kind minoots.ActionKind, parameters json.RawMessage) []minoots.FieldError {
+func checkParameters(kind minoots.ActionKind, parameters json.RawMessage, _ *minoots.AgentBinding) []minoots.FieldError {
 	var p struct{ URL string }
 	if kind != minoots.KindWebhook {
 		return []minoots.FieldError{{Path: "kind", Message: "is not available in this version"}}

@@ -27,6 +27,9 @@ type DB struct {
 	clock  *Clock
 	writes *Writes
 	pooler bool
+
+	schedules schedules
+	catchUp   catchUp
 }
 
 // Config says where Postgres is and how much of it to use.

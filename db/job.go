@@ -123,16 +123,27 @@ func (b *JobBatch) insert(ctx context.Context, tx Tx) error {
 	return firstError(b.read(results), results.Close())
 }
 
-// commit inserts the batch and commits, in one round trip.
-func (b *JobBatch) commit(ctx context.Context, tx Tx) error {
-	if b == nil || len(b.Jobs) == 0 {
+// commit writes what a court has said, inserts the batch and commits, in one round
+// trip.
+func (b *JobBatch) commit(ctx context.Context, tx Tx, said *court) error {
+	batch := &pgx.Batch{}
+	rearms, jobs := said.queue(batch), b != nil && len(b.Jobs) > 0
+	if !rearms && !jobs {
 		return tx.Commit(ctx)
 	}
-	batch := &pgx.Batch{}
-	b.queue(batch)
+	if jobs {
+		b.queue(batch)
+	}
 	batch.Queue("COMMIT")
 	results := tx.SendBatch(ctx, batch)
-	return firstError(b.read(results), results.Close())
+	var err error
+	if rearms {
+		_, err = results.Exec()
+	}
+	if jobs && err == nil {
+		err = b.read(results)
+	}
+	return firstError(err, results.Close())
 }
 
 // JobRelease puts jobs back into the queues given, which this replica was to run
@@ -186,7 +197,8 @@ func (d *DB) JobResolve(ctx context.Context, xid string) (committed bool, runnin
 	return status == "committed", running, nil
 }
 
-// LanePage lists the lanes that have jobs: the queues beside those of the kinds.
+// LanePage lists the queues that have jobs and are not fetched from all the time:
+// lanes, and those of other kinds than webhooks.
 func (d *DB) LanePage(ctx context.Context) ([]string, error) {
 	rows, err := d.pool.Query(ctx, lanePageSQL)
 	if err != nil {

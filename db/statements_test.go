@@ -165,6 +165,7 @@ func starred(sql string) bool {
 var withoutTenant = map[string]string{
 	"timer_pick":         "names the tenants of all who wait: the rows of one are given to its own waiters only",
 	"timer_claim":        "the kernel fires whatever is due, of every tenant",
+	"timer_rearm":        "the kernel's, in the fire transaction: of the timers whose rows it has just locked",
 	"timer_next":         "the kernel's poll: an instant of any tenant's, and nothing else of the row",
 	"timer_upcoming":     "the kernel's heap: instants only",
 	"timer_backlog":      "a number for the operator",

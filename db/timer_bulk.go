@@ -87,12 +87,14 @@ func BulkReschedule(at *minoots.Instant, by *minoots.Duration) *BulkChange {
 
 // BulkResume resumes paused timers by a policy. It runs the statement for one
 // timer once for each, a batch in one round trip and one transaction: so there is
-// one place that knows what a policy does.
+// one place that knows what a policy does. Recurring ones, for which that is not
+// all, are then resumed one by one.
 func BulkResume(policy minoots.ResumePolicy) *BulkChange {
 	return &BulkChange{
 		name: "resume", statuses: []minoots.Status{minoots.StatusPaused},
 		apply: func(ctx context.Context, d *DB, filter []any, ids []minoots.ID) (changed int, due []time.Time, err error) {
 			batch := &pgx.Batch{}
+			var recurring []minoots.ID
 			for _, id := range ids {
 				batch.Queue(timerResumeSQL, id, filter[0], policy, missedReason).QueryRow(func(row pgx.Row) error {
 					var was minoots.Status
@@ -105,6 +107,9 @@ func BulkResume(policy minoots.ResumePolicy) *BulkChange {
 					if resumed {
 						changed++
 					}
+					if was == minoots.StatusPaused && !resumed {
+						recurring = append(recurring, id)
+					}
 					if resumed && at != nil {
 						due = append(due, *at)
 					}
@@ -112,6 +117,23 @@ func BulkResume(policy minoots.ResumePolicy) *BulkChange {
 				})
 			}
 			err = d.pool.SendBatch(ctx, batch).Close()
+			for _, id := range recurring {
+				if err != nil {
+					break
+				}
+				var done Changed
+				done, err = d.TimerResume(ctx, filter[0].(string), id, policy)
+				if code := minoots.ErrorCode(err); code == minoots.CodeConflict || code == minoots.CodeNotFound {
+					err = nil // somebody else was first
+					continue
+				}
+				if err == nil {
+					changed++
+					if !done.DueAt.IsZero() {
+						due = append(due, done.DueAt)
+					}
+				}
+			}
 			return changed, due, err
 		},
 	}

@@ -26,7 +26,7 @@ func labelled(t *testing.T, d *db.DB, n int, due time.Time, name, label string) 
 	return create(t, d, timers...)
 }
 
-func audited(t *testing.T, d *db.DB) {
+func auditedBulk(t *testing.T, d *db.DB) {
 	t.Helper()
 	a, err := d.AuditRun(t.Context(), db.AuditRequest{Grace: time.Hour})
 	require.NoError(t, err)
@@ -88,7 +88,7 @@ func TestBulkAgainstClaims(t *testing.T) {
 	for _, id := range others {
 		assert.Equal(t, minoots.StatusScheduled, get(t, d, id).Status)
 	}
-	audited(t, d)
+	auditedBulk(t, d)
 }
 
 // A patch that takes a timer out of the filter while a bulk waits for its row wins.
@@ -156,7 +156,7 @@ func TestBulkReschedule(t *testing.T) {
 	assert.Equal(t, 5, beyond.Matched)
 	assert.Equal(t, count(t, database, "SELECT count(*) FROM minoots.timer_states WHERE fire_at > now() + interval '90 years'"), beyond.Changed)
 	assert.Zero(t, count(t, database, "SELECT count(*) FROM minoots.timer_states WHERE fire_at > now() + interval '876600 hours'"), "beyond the horizon")
-	audited(t, d)
+	auditedBulk(t, d)
 }
 
 func TestBulkResume(t *testing.T) {
@@ -176,7 +176,7 @@ func TestBulkResume(t *testing.T) {
 	assert.Equal(t, 2500, resumed.Changed)
 	assert.Len(t, resumed.DueAt, 2500)
 	assert.Equal(t, 2500, count(t, database, "SELECT count(*) FROM minoots.timer_states WHERE status = 'scheduled' AND due_at <= now()"))
-	audited(t, d)
+	auditedBulk(t, d)
 }
 
 // Each filter finds what it says, in the plans for few and for many.

@@ -74,13 +74,13 @@ const classPanic = "panic"
 // execute makes the attempt. A panic is an outcome like any other: it has an
 // attempt in the record, and harms nobody else.
 func (a *attempter) execute(ctx context.Context, d *minoots.Delivery, attempt int) (out minoots.Outcome) {
-	began := time.Now()
+	began := a.clock.Now()
 	defer func() {
 		if cause := recover(); cause != nil {
 			a.log.Error("an executor panicked", "webhook_id", d.WebhookID(), "kind", d.Action.Kind, "panic", cause, "stack", string(debug.Stack()))
 			out = minoots.Outcome{
 				Retryable: true, ErrorClass: classPanic, Error: "the attempt ended by a fault of the service",
-				StartedAt: began, FinishedAt: time.Now(),
+				StartedAt: began, FinishedAt: a.clock.Now(),
 			}
 		}
 	}()

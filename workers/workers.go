@@ -51,7 +51,7 @@ type Config struct {
 	PollOnly bool
 	// Concurrency is how many actions of one kind run at once of those that this
 	// replica's kernel claimed, and as many again of those that River fetched.
-	// Defaults to 200.
+	// Other kinds than webhooks have less; see slots. Defaults to 200.
 	Concurrency int
 	// Grace is how long Run lets running actions finish after its ctx is done.
 	// Defaults to 20 s.
@@ -175,7 +175,7 @@ func (w *Workers) openDesks(attempts *attempter) {
 	}
 	w.desks = map[minoots.ActionKind]*desk{}
 	for _, kind := range w.cfg.Actions.Kinds() {
-		w.desks[kind] = newDesk(w.cfg.Concurrency, func(ctx context.Context, k *task) time.Duration {
+		w.desks[kind] = newDesk(w.cfg.slots(kind), func(ctx context.Context, k *task) time.Duration {
 			return attempts.here(ctx, k, func(k *task) { w.handBack([]*task{k}, false) })
 		}, w.handBack)
 	}
@@ -192,10 +192,7 @@ func riverConfig(cfg Config, bundle *river.Workers, log *slog.Logger) *river.Con
 	if cfg.PollOnly {
 		poll = fetchPollOnly
 	}
-	queues := map[string]river.QueueConfig{}
-	for _, kind := range cfg.Actions.Kinds() {
-		queues[string(kind)] = river.QueueConfig{MaxWorkers: cfg.Concurrency}
-	}
+	queues := map[string]river.QueueConfig{string(minoots.KindWebhook): {MaxWorkers: cfg.Concurrency}}
 	return &river.Config{
 		ID: cfg.Replica, Schema: db.RiverSchema, Workers: bundle, Queues: queues, PollOnly: cfg.PollOnly,
 		FetchCooldown: fetchCooldown, FetchPollInterval: poll,

@@ -1,5 +1,5 @@
--- The queues that have jobs waiting and are lanes, told by the hyphen in their names. The index of
--- River's fetch is walked from queue to queue, not from job to job.
+-- The queues that have jobs waiting, but that of the webhooks, which is fetched from all the time. The
+-- index of River's fetch is walked from queue to queue, not from job to job.
 WITH RECURSIVE filled AS (
     (SELECT queue FROM river.river_job WHERE state = 'available' ORDER BY queue LIMIT 1)
     UNION ALL
@@ -8,4 +8,4 @@ WITH RECURSIVE filled AS (
     )
     FROM filled WHERE filled.queue IS NOT NULL
 )
-SELECT queue FROM filled WHERE queue LIKE '%-%';
+SELECT queue FROM filled WHERE queue <> 'webhook';

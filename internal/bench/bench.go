@@ -63,6 +63,7 @@ var steps = []step{
 	{[]string{"L3"}, "River alone", countTakes(func(s sizes) int { return s.jobs }, 8_000), false, limitRiver},
 	{[]string{"P4"}, "storms", stormTakes, false, storms},
 	{[]string{"P8"}, "many replicas", windowTakes(1), false, herd},
+	{[]string{"R"}, "timers of every second", recurringTakes, false, recurring},
 	{[]string{"P10"}, "the cost of a timer", countTakes(func(s sizes) int { return s.costTimers }, 500), false, cost},
 	{[]string{"N"}, "a noisy neighbour", windowTakes(4), false, neighbour},
 	{[]string{"P5"}, "lateness", latenessTakes, true, latenessAll},
