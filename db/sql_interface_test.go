@@ -309,7 +309,7 @@ func withDefaults(spec minoots.TimerSpec) minoots.TimerSpec {
 func assertStoredAlike(t *testing.T, database *testdb.DB, d *db.DB, ids []minoots.ID, timers []db.NewTimer) {
 	t.Helper()
 	twins := create(t, d, timers...)
-	page, err := d.TimerPage(t.Context(), tenant, db.TimerFilter{Limit: 2*len(ids) + 10})
+	page, err := d.TimerPage(t.Context(), tenant, db.TimerPageRequest{Limit: 2*len(ids) + 10})
 	require.NoError(t, err)
 	read := map[minoots.ID]minoots.Timer{}
 	for _, timer := range page {

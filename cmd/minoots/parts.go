@@ -107,6 +107,7 @@ type parts struct {
 	events                    *loop // feeds event streams
 	relay                     *loop // publishes events to NATS
 	actions                   *action.Registry
+	leave                     func()         // has the API answer those who only wait
 	nats                      *natsconn.Conn // nil without MINOOTS_NATS_URL
 }
 
@@ -180,6 +181,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 		if err != nil {
 			return nil, fmt.Errorf("make api: %w", err)
 		}
+		p.leave = a.Leave
 		h := a.Handler()
 		r.handler.Store(&h)
 		p.notifier = &loop{name: "notifier", run: n.Run}

@@ -150,6 +150,9 @@ const stopMargin = 7 * time.Second
 func (r *replica) shutDown(p *parts, front *httpPart) error {
 	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.ShutdownGrace)
 	defer cancel()
+	if p.leave != nil {
+		p.leave()
+	}
 	requests := make(chan error, 1)
 	go func() { requests <- front.drain(ctx) }()
 
