@@ -62,6 +62,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	require.NoError(t, err)
 	_, err = api.New(api.Config{DB: d, Checks: minoots.Checks{Parameters: actions.Check}, Registerer: n})
 	require.NoError(t, err)
+	newSecretsWatch(nil, n)
 	newWrites(n, slog.New(slog.DiscardHandler))
 	n.found["minoots_build_info"] = true // registered by newRegistry, which every replica uses
 

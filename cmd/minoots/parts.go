@@ -66,6 +66,7 @@ func (r *replica) connect(ctx context.Context) (*pools, error) {
 		}
 		d, err := db.Connect(ctx, db.Config{
 			URL: r.cfg.DatabaseURL.Reveal(), Name: role.name, MaxConns: role.conns, Clock: clock, Writes: writes, Log: r.log,
+			Keys: r.cfg.SecretsKeys,
 			CustomPlans: role.name == riverPool, Trusting: role.name != "api",
 		})
 		if err != nil {
@@ -74,7 +75,11 @@ func (r *replica) connect(ctx context.Context) (*pools, error) {
 		*role.pool = d
 	}
 	r.health.watch(p.all()[0])
-	return p, r.waitForSchema(ctx, p.all()[0])
+	if err := r.waitForSchema(ctx, p.all()[0]); err != nil {
+		return p, err
+	}
+	r.watchSecrets(ctx, p.all()[0])
+	return p, nil
 }
 
 // waitForSchema lets replicas be started before or beside the migration.
@@ -119,7 +124,8 @@ func (p *parts) loops() []*loop {
 func (r *replica) build(pools *pools) (*parts, error) {
 	do := action.Config{Allow: r.cfg.WebhookAllowCIDRs, Version: buildInfo().Version}
 	if pools.workers != nil {
-		do.Secrets = workers.NewSecrets(pools.workers)
+		secrets := workers.NewSecrets(pools.workers)
+		secrets.Log, do.Secrets = r.log, secrets
 	}
 	p := &parts{actions: action.NewRegistry(do)}
 	var planner kernel.Planner = workers.NewPlanner(p.actions)
