@@ -66,7 +66,7 @@ func (r *replica) connect(ctx context.Context) (*pools, error) {
 		}
 		d, err := db.Connect(ctx, db.Config{
 			URL: r.cfg.DatabaseURL.Reveal(), Name: role.name, MaxConns: role.conns, Clock: clock, Writes: writes, Log: r.log,
-			Keys: r.cfg.SecretsKeys,
+			Keys:        r.cfg.SecretsKeys,
 			CustomPlans: role.name == riverPool, Trusting: role.name != "api",
 		})
 		if err != nil {
