@@ -4,6 +4,7 @@
 SHELL := /bin/bash
 GO    ?= go
 LINT  := $(GO) tool -modfile=tools/go.mod golangci-lint
+BUF   := $(GO) tool -modfile=../tools/go.mod buf
 PG    := $(GO) run ./internal/devpg/run --
 
 .PHONY: help
@@ -52,13 +53,15 @@ lint: ## gofmt, go vet, golangci-lint
 	$(LINT) run ./...
 
 .PHONY: generate
-generate: build ## Write the generated files: openapi.yaml
+generate: build ## Write the generated files: openapi.yaml, and the Go of proto/
 	bin/minoots openapi --output openapi.yaml
+	cd proto && $(BUF) lint && $(BUF) generate
 
 .PHONY: verify
 verify: generate ## Fail if generated files or go.mod are not up to date, or a generated client does not compile
 	$(GO) mod tidy -diff
-	git diff --exit-code -- openapi.yaml
+	git diff --exit-code -- openapi.yaml proto
+	@test -z "$$(git status --porcelain -- proto)" || { git status --short -- proto; exit 1; }
 	./.ci/clients
 
 .PHONY: ci

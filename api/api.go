@@ -1,4 +1,5 @@
-// Package api is the REST interface: huma operations on net/http's ServeMux.
+// Package api is the REST interface, huma operations on net/http's ServeMux, and
+// beside it the gRPC interface (grpc.go), which calls the same functions.
 //
 // A request passes through, in this order:
 //
@@ -47,6 +48,9 @@ type Config struct {
 	// Checks judge what the domain's own package cannot, such as the parameters of
 	// actions.
 	Checks minoots.Checks
+	// Ready tells grpc.health.v1 whether requests may come. Defaults to whether
+	// Postgres answers.
+	Ready func(context.Context) bool
 	// Registerer takes the metrics. May be nil: then nobody sees them.
 	Registerer prometheus.Registerer
 	// Log receives failures and, on debug, requests. Defaults to slog.Default.
@@ -59,6 +63,7 @@ type API struct {
 	creates *db.Coalescer
 	hinter  Hinter
 	checks  minoots.Checks
+	ready   func(context.Context) bool
 	log     *slog.Logger
 	keys    *keyCache
 	metrics *metrics
@@ -91,8 +96,11 @@ func build(cfg Config) *API {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
+	if cfg.Ready == nil {
+		cfg.Ready = func(ctx context.Context) bool { return cfg.DB.Ping(ctx) == nil }
+	}
 	a := &API{
-		db: cfg.DB, creates: db.NewCoalescer(cfg.DB), hinter: cfg.Hinter, checks: cfg.Checks, log: cfg.Log,
+		ready: cfg.Ready, db: cfg.DB, creates: db.NewCoalescer(cfg.DB), hinter: cfg.Hinter, checks: cfg.Checks, log: cfg.Log,
 		keys: newKeyCache(cfg.DB.KeyFind), metrics: newMetrics(), mux: http.NewServeMux(),
 	}
 	a.huma = humago.New(a.mux, documentConfig())
@@ -106,6 +114,7 @@ func build(cfg Config) *API {
 	a.keyRoutes()
 	a.secretRoutes()
 	a.tenantRoutes()
+	a.grpcRoutes()
 	finishSchemas(a.huma.OpenAPI().Components.Schemas)
 	return a
 }
@@ -148,7 +157,8 @@ func (a *API) enter(r route) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		x := exchangeOf(ctx.Context())
 		x.operation = r.ID
-		principal, err := a.authenticate(ctx)
+		request, _ := humago.Unwrap(ctx)
+		principal, err := a.authenticate(ctx.Context(), request.Header)
 		if err == nil {
 			err = authorize(principal, r.Role)
 		}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/minoots/minoots"
 )
@@ -25,20 +24,19 @@ const maxCredential = 256
 
 // authenticate finds who makes the request. The credential decides the tenant;
 // the header x-tenant-id may only repeat it.
-func (a *API) authenticate(ctx huma.Context) (minoots.Principal, error) {
-	r, _ := humago.Unwrap(ctx)
-	secret, err := credential(r.Header)
+func (a *API) authenticate(ctx context.Context, headers http.Header) (minoots.Principal, error) {
+	secret, err := credential(headers)
 	if err != nil {
 		return minoots.Principal{}, err
 	}
-	principal, err := a.keys.find(ctx.Context(), secret)
+	principal, err := a.keys.find(ctx, secret)
 	if minoots.ErrorCode(err) == minoots.CodeNotFound {
 		err = minoots.Errorf(minoots.CodeUnauthenticated, "the key is not known, or is revoked")
 	}
 	if err != nil {
 		return minoots.Principal{}, err
 	}
-	for _, tenant := range r.Header.Values("X-Tenant-Id") {
+	for _, tenant := range headers.Values("X-Tenant-Id") {
 		if err := sameTenant(principal, tenant, "x-tenant-id"); err != nil {
 			return minoots.Principal{}, err
 		}

@@ -23,10 +23,11 @@ type exchange struct {
 	id        string
 	operation string
 	principal minoots.Principal
-	status    int   // 0 until the header is written
-	cause     error // of a failure, for the log
-	broken    error // the connection's, while the answer was written
-	replaced  bool  // what is written now is not sent
+	status    int          // 0 until the header is written
+	refused   minoots.Code // over gRPC, where the status does not tell
+	cause     error        // of a failure, for the log
+	broken    error        // the connection's, while the answer was written
+	replaced  bool         // what is written now is not sent
 }
 
 type exchangeKey struct{}
@@ -76,7 +77,7 @@ func (a *API) report(x *exchange, r *http.Request, took time.Duration) {
 	level := slog.LevelDebug
 	switch {
 	case errors.Is(x.cause, context.Canceled): // the client has gone
-	case x.cause != nil && x.status == http.StatusServiceUnavailable:
+	case x.cause != nil && x.code() == http.StatusServiceUnavailable:
 		level = slog.LevelWarn
 	case x.cause != nil:
 		level = slog.LevelError
@@ -85,7 +86,7 @@ func (a *API) report(x *exchange, r *http.Request, took time.Duration) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("operation", x.operation), slog.Int("status", x.status), slog.Duration("took", took),
+		slog.String("operation", x.operation), slog.Int("status", x.code()), slog.Duration("took", took),
 		slog.String("request_id", x.id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
 		slog.String("tenant", x.principal.TenantID),
 	}
@@ -93,6 +94,14 @@ func (a *API) report(x *exchange, r *http.Request, took time.Duration) {
 		attrs = append(attrs, slog.Any("error", x.cause))
 	}
 	a.log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// code is the status of the answer; over gRPC, the one that REST would have given.
+func (x *exchange) code() int {
+	if x.refused != "" {
+		return statuses[x.refused].status
+	}
+	return x.status
 }
 
 // adopt makes the problem this request's.
@@ -137,6 +146,13 @@ func (x *exchange) Write(b []byte) (int, error) {
 		x.broken = err
 	}
 	return n, err
+}
+
+// Flush implements http.Flusher: streams send what they have.
+func (x *exchange) Flush() {
+	if err := http.NewResponseController(x.ResponseWriter).Flush(); err != nil && x.broken == nil {
+		x.broken = err
+	}
 }
 
 // Unwrap lets http.ResponseController reach the connection.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"net/http"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -18,18 +19,26 @@ const (
 // checkIdempotencyKey refuses a key that would not do what its sender hopes for.
 func checkIdempotencyKey(ctx huma.Context) []error {
 	r, _ := humago.Unwrap(ctx)
-	values := r.Header.Values(idempotencyHeader)
+	if _, err := idempotencyKey(r.Header); err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
+// idempotencyKey is the key that the headers give, if any.
+func idempotencyKey(h http.Header) (string, error) {
+	values := h.Values(idempotencyHeader)
 	if len(values) == 0 {
-		return nil
+		return "", nil
 	}
 	if len(values) > 1 {
-		return []error{badParam("header", idempotencyHeader, "stands twice")}
+		return "", badParam("header", idempotencyHeader, "stands twice")
 	}
 	key := values[0]
 	if len(key) < 1 || len(key) > maxIdempotencyKey || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return []error{badParam("header", idempotencyHeader, "must be 1 to %d visible ASCII characters", maxIdempotencyKey)}
+		return "", badParam("header", idempotencyHeader, "must be 1 to %d visible ASCII characters", maxIdempotencyKey)
 	}
-	return nil
+	return key, nil
 }
 
 // fingerprint tells one body from another: the SHA-256 of a canonical form, in

@@ -44,6 +44,6 @@ func (m *metrics) register(to prometheus.Registerer) error {
 }
 
 func (m *metrics) observe(x *exchange, took time.Duration) {
-	m.requests.WithLabelValues(x.operation, strconv.Itoa(x.status)).Inc()
+	m.requests.WithLabelValues(x.operation, strconv.Itoa(x.code())).Inc()
 	m.seconds.WithLabelValues(x.operation).Observe(took.Seconds())
 }

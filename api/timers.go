@@ -67,13 +67,7 @@ type createTimerOutput struct {
 }
 
 func (a *API) createTimer(ctx context.Context, in *createTimerInput) (*createTimerOutput, error) {
-	if err := a.validate(ctx, &in.Spec.Value); err != nil {
-		return nil, err
-	}
-	created, err := a.creates.TimerCreate(ctx, db.NewTimer{
-		ID: minoots.NewID(), TenantID: principalOf(ctx).TenantID, Spec: in.Spec.Value,
-		IdempotencyKey: in.IdempotencyKey, Fingerprint: in.Spec.fingerprint,
-	})
+	created, err := a.create(ctx, in.Spec.Value, in.IdempotencyKey, in.Spec.fingerprint)
 	if err != nil {
 		return nil, err
 	}
@@ -84,8 +78,23 @@ func (a *API) createTimer(ctx context.Context, in *createTimerInput) (*createTim
 	if created.Replayed {
 		out.Status, out.Replayed = http.StatusOK, "true"
 	}
-	a.hint(created)
 	return out, nil
+}
+
+// create validates and stores one timer, and tells the kernels of it. fingerprint
+// is of the request, and goes with an idempotency key.
+func (a *API) create(ctx context.Context, spec minoots.TimerSpec, key string, fingerprint []byte) (db.Created, error) {
+	if err := a.validate(ctx, &spec); err != nil {
+		return db.Created{}, err
+	}
+	created, err := a.creates.TimerCreate(ctx, db.NewTimer{
+		ID: minoots.NewID(), TenantID: principalOf(ctx).TenantID, Spec: spec,
+		IdempotencyKey: key, Fingerprint: fingerprint,
+	})
+	if err == nil {
+		a.hint(created)
+	}
+	return created, err
 }
 
 // validate checks a spec for the caller and writes its defaults out.
@@ -167,15 +176,18 @@ type timerOutput struct {
 }
 
 func (a *API) cancelTimer(ctx context.Context, in *cancelTimerInput) (*timerOutput, error) {
-	asked := in.Request.Value
-	if err := checkLengths("cancel", field{"reason", asked.Reason}, field{"requestedBy", asked.RequestedBy}); err != nil {
-		return nil, err
-	}
-	timer, err := a.db.TimerCancel(ctx, principalOf(ctx).TenantID, in.ID, asked.Reason, asked.RequestedBy)
+	timer, err := a.cancel(ctx, in.ID, in.Request.Value)
 	if err != nil {
 		return nil, err
 	}
 	return &timerOutput{ETag: etag(timer), Body: timer}, nil
+}
+
+func (a *API) cancel(ctx context.Context, id minoots.ID, asked cancelRequest) (minoots.Timer, error) {
+	if err := checkLengths("cancel", field{"reason", asked.Reason}, field{"requestedBy", asked.RequestedBy}); err != nil {
+		return minoots.Timer{}, err
+	}
+	return a.db.TimerCancel(ctx, principalOf(ctx).TenantID, id, asked.Reason, asked.RequestedBy)
 }
 
 // field is a text of a request, nil where it was left out.

@@ -40,7 +40,7 @@ import (
 type sample struct {
 	Name string `json:"name"`
 	// At, if not empty, is where in a good timer Spec stands and below which the
-	// Problems are: action, parameters, policy or url.
+	// Problems are: bundle, action, parameters, policy or url.
 	At       string          `json:"at"`
 	Spec     json.RawMessage `json:"spec"`
 	Problems []string        `json:"problems"`
@@ -51,6 +51,7 @@ type sample struct {
 
 var places = map[string]struct{ path, around string }{
 	"":           {"", `%s`},
+	"bundle":     {"actionBundle", `{"duration": "1h", "actionBundle": %s}`},
 	"action":     {"actionBundle.actions[0]", `{"duration": "1h", "actionBundle": {"actions": [%s]}}`},
 	"policy":     {"actionBundle.retryPolicy", `{"duration": "1h", "actionBundle": {"actions": [], "retryPolicy": %s}}`},
 	"parameters": {"actionBundle.actions[0].parameters", `{"duration": "1h", "actionBundle": {"actions": [{"id": "a", "kind": "webhook", "parameters": %s}]}}`},
@@ -595,7 +596,7 @@ var (
 	someOf = map[string]*rapid.Generator[any]{
 		"duration": someDuration, "fireAt": someInstant, "url": someURL, "headers": someHeaders, "labels": someLabels, "id": someID,
 		"concurrency": someNumber, "maxAttempts": someNumber, "backoffInitialMs": someNumber, "backoffMultiplier": someNumber, "backoffMaxMs": someNumber,
-		"graceMs": someNumber, "jitterMs": someNumber, "timeoutMs": someNumber, "acknowledgementTimeoutMs": someNumber, "policy": someText, "kind": someText, "method": someText,
+		"graceMs": someNumber, "maxLatenessMs": someNumber, "afterAttempts": someNumber, "jitterMs": someNumber, "timeoutMs": someNumber, "acknowledgementTimeoutMs": someNumber, "policy": someText, "kind": someText, "method": someText, "onFailure": rapid.Map(rapid.SampledFrom([]string{"", "stop", "continue", "Stop"}), toAny),
 	}
 )
 

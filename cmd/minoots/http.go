@@ -33,6 +33,10 @@ func startHTTP(name string, l net.Listener, h http.Handler, log *slog.Logger) *h
 		ErrorLog:          slog.NewLogLogger(log.With("part", name).Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
+	// gRPC needs HTTP/2, here without TLS as all else on this port.
+	p.server.Protocols = new(http.Protocols)
+	p.server.Protocols.SetHTTP1(true)
+	p.server.Protocols.SetUnencryptedHTTP2(true)
 	go func() { p.ended <- p.server.Serve(l) }()
 	return p
 }

@@ -155,7 +155,8 @@ func (r *replica) build(pools *pools) (*parts, error) {
 	if pools.api != nil {
 		n := db.NewNotifier(pools.api, r.log)
 		a, err := api.New(api.Config{
-			DB: pools.api, Hinter: n, Checks: minoots.Checks{Parameters: p.actions.Check}, Registerer: r.registry, Log: r.log,
+			DB: pools.api, Hinter: n, Ready: func(ctx context.Context) bool { return r.health.check(ctx).ok() },
+			Checks: minoots.Checks{Parameters: p.actions.Check}, Registerer: r.registry, Log: r.log,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("make api: %w", err)
