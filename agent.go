@@ -13,6 +13,14 @@ type AgentBinding struct {
 	AcknowledgementTimeoutMs int64           `json:"acknowledgementTimeoutMs,omitempty" minimum:"0" maximum:"604800000" doc:"Default 60000."`
 }
 
+// Acknowledgement is how an agent says that it has taken a delivery on: by a POST
+// to the URL, before it expires. Adapters send it with the delivery.
+type Acknowledgement struct {
+	URL       string  `json:"url"`
+	Token     string  `json:"token"`
+	ExpiresAt Instant `json:"deadline"`
+}
+
 // WithDefaults gives the binding with its default written out.
 func (a AgentBinding) WithDefaults() AgentBinding {
 	if a.AcknowledgementTimeoutMs == 0 {

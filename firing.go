@@ -20,6 +20,8 @@ type Firing struct {
 	Failed     int          `json:"failed" doc:"Actions that failed for good."`
 	LatenessMs float64      `json:"latenessMs" doc:"firedAt minus dueAt."`
 	Attempts   []Attempt    `json:"attempts,omitempty"`
+	// Awaited is what agents have not acknowledged yet.
+	Awaited []AwaitedAcknowledgement `json:"acknowledgements,omitempty" doc:"Deliveries that agents have got and not acknowledged yet."`
 }
 
 // Attempt is one try of one action.
@@ -79,6 +81,9 @@ type Delivery struct {
 	Recurring bool `json:"recurring,omitempty"`
 	// Generation grows when a lost worker's delivery is dispatched again.
 	Generation int `json:"generation,omitempty"`
+	// Acknowledgement is asked for if it is set, which is done just before the
+	// attempt: it never travels in a job.
+	Acknowledgement *Acknowledgement `json:"-"`
 }
 
 // DeliveryTimer is the part of a timer that receivers are told.
