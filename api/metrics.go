@@ -11,9 +11,10 @@ import (
 // metrics are the API's. Their names are documented and only ever grow; no tenant
 // and no id is a label.
 type metrics struct {
-	requests *prometheus.CounterVec
-	seconds  *prometheus.HistogramVec
-	inFlight prometheus.Gauge
+	requests     *prometheus.CounterVec
+	seconds      *prometheus.HistogramVec
+	inFlight     prometheus.Gauge
+	acknowledged *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -31,11 +32,15 @@ func newMetrics() *metrics {
 			Name: "minoots_http_in_flight",
 			Help: "Requests being answered now.",
 		}),
+		acknowledged: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "minoots_acknowledgements_total",
+			Help: "Acknowledgements that agents gave and that counted, by what they said.",
+		}, []string{"status"}),
 	}
 }
 
 func (m *metrics) register(to prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.acknowledged} {
 		if err := to.Register(c); err != nil {
 			return fmt.Errorf("register API metrics: %w", err)
 		}

@@ -34,6 +34,7 @@ func documentConfig() huma.Config {
 		{Name: tagTimers, Description: "What to do, and when."},
 		{Name: tagFirings, Description: "What became of each occurrence of a timer."},
 		{Name: tagRecurrences, Description: "When a recurrence is due."},
+		{Name: tagAcknowledgements, Description: "What agents say of deliveries that they have got."},
 		{Name: tagKeys, Description: "Credentials of the tenant."},
 		{Name: tagSecrets, Description: "What webhooks are signed with."},
 		{Name: tagTenants, Description: "For operators."},

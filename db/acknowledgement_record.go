@@ -28,9 +28,9 @@ const (
 	ClassAcknowledgementMissed = "ack_timeout"
 )
 
-// Judge decides what follows an attempt: whether it was the last, and if not,
-// when the next is due.
-type Judge func(d *minoots.Delivery, attempt int, out *minoots.Outcome) (final bool, retryAt time.Time)
+// Judge decides what follows an attempt: whether it was the last, and if not, how
+// long to wait for the next.
+type Judge func(d *minoots.Delivery, attempt int, out *minoots.Outcome) (final bool, wait time.Duration)
 
 // AcknowledgementGiven is an agent's word.
 type AcknowledgementGiven struct {
@@ -174,8 +174,9 @@ func recordJudged(ctx context.Context, tx Tx, ended []endedJob, judge Judge, pla
 	byReplica := map[string][]OutcomeRecord{}
 	for i := range ended {
 		r := ended[i].OutcomeRecord
-		if r.Final = r.Outcome.Success; !r.Final {
-			r.Final, r.RetryAt = judge(r.Delivery, r.Attempt, &r.Outcome)
+		var wait time.Duration
+		if r.Final, wait = judge(r.Delivery, r.Attempt, &r.Outcome); !r.Final {
+			r.RetryAt = r.Outcome.FinishedAt.Add(wait)
 		}
 		byReplica[ended[i].replica] = append(byReplica[ended[i].replica], r)
 	}

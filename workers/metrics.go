@@ -27,6 +27,7 @@ type metrics struct {
 	desks         *deskGauges
 	present       prometheus.Gauge
 	losses        prometheus.Counter
+	awaited       prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -76,6 +77,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "minoots_presence_losses_total", Help: "Times that this process could not prove that it is alive, and cut its actions.",
 		}),
 	}
+	m.awaited = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "minoots_acknowledgements_awaited_total", Help: "Deliveries that an agent's receiver has taken on, and that wait for its acknowledgement.",
+	})
 	for _, place := range []string{placeHere, placeQueue, placeLane} {
 		m.placements.WithLabelValues(place)
 	}
@@ -83,7 +87,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	for _, c := range []prometheus.Collector{
 		m.startLateness, m.attempts, m.seconds, m.group, m.groupSeconds, m.recordRetries, m.recordErrors, m.superseded,
 		m.placements, m.movedOn, m.lanes, m.desks,
-		m.present, m.losses,
+		m.present, m.losses, m.awaited,
 	} {
 		errs = append(errs, reg.Register(c))
 	}

@@ -53,6 +53,9 @@ type Config struct {
 	// replica's kernel claimed, and as many again of those that River fetched.
 	// Defaults to 200.
 	Concurrency int
+	// PublicURL is the API as agents reach it, for the URLs by which they
+	// acknowledge. Empty: they are not asked to, and to be sent is to succeed.
+	PublicURL string
 	// Grace is how long Run lets running actions finish after its ctx is done.
 	// Defaults to 20 s.
 	Grace time.Duration
@@ -151,6 +154,7 @@ func newWorkers(cfg Config, m *metrics, life life) (*Workers, error) {
 	}, m, log)
 	attempts := &attempter{
 		actions: cfg.Actions, recorder: w.recorder, metrics: m, clock: cfg.DB.Clock(), alive: life.alive, log: log,
+		acks: &acknowledger{db: cfg.DB, replica: cfg.Replica, base: cfg.PublicURL, metrics: m, log: log},
 	}
 	attempts.life, w.endLife = context.WithCancel(context.Background())
 	w.openDesks(attempts)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/minoots/minoots"
@@ -133,6 +134,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 		w, err := workers.NewCrew(workers.Config{
 			DB: pools.workers, River: pools.river, Actions: p.actions, PollOnly: r.cfg.ListenOff || pools.workers.Pooled(),
 			Replica: r.name, Registerer: r.registry, Log: r.log, Grace: r.cfg.ShutdownGrace,
+			PublicURL: r.publicURL(),
 			ListenURL: r.cfg.Listen(), // a presence finds out by itself if it leads to a pooler
 		})
 		if err != nil {
@@ -142,7 +144,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 	}
 	if pools.kernel != nil {
 		k, err := kernel.New(kernel.Config{
-			DB: pools.kernel, ListenURL: r.listenURL(pools.kernel), Planner: planner,
+			DB: pools.kernel, ListenURL: r.listenURL(pools.kernel), Planner: planner, Judge: workers.Judge,
 			Registerer: r.registry, Log: r.log, Replica: r.name,
 			HistoryRetention: r.cfg.HistoryRetention, FinishedRetention: r.cfg.FinishedRetention,
 		})
@@ -155,6 +157,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 	if pools.api != nil {
 		n := db.NewNotifier(pools.api, r.log)
 		a, err := api.New(api.Config{
+			Follow: planner, Judge: workers.Judge,
 			DB: pools.api, Hinter: n, Ready: func(ctx context.Context) bool { return r.health.check(ctx).ok() },
 			Checks: minoots.Checks{Parameters: p.actions.Check}, Registerer: r.registry, Log: r.log,
 		})
@@ -176,4 +179,23 @@ func (r *replica) listenURL(d *db.DB) string {
 		return ""
 	}
 	return r.cfg.Listen()
+}
+
+// publicURL is the API as agents reach it, for the URLs by which they acknowledge.
+func (r *replica) publicURL() string {
+	if r.cfg.PublicURL != "" {
+		return r.cfg.PublicURL
+	}
+	addr := r.cfg.HTTPAddr
+	if r.http != nil {
+		addr = r.http.Addr().String() // the port that it is, where any would do
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
 }
