@@ -61,6 +61,9 @@ var auditEventWithoutChangeSQL string
 //go:embed query/audit_key_without_timer.sql
 var auditKeyWithoutTimerSQL string
 
+//go:embed query/audit_job_without_acknowledgement.sql
+var auditJobWithoutAcknowledgementSQL string
+
 // auditGrace and auditKept are what a check's third parameter is, if it has one.
 const (
 	auditGrace = iota + 1 // seconds in which work under way is left alone
@@ -85,6 +88,7 @@ var audits = []struct {
 	{"firing_without_timer", "every firing has its timer", auditFiringWithoutTimerSQL, auditKept},
 	{"firing_without_job", "what runs has its jobs", auditFiringWithoutJobSQL, auditGrace},
 	{"job_without_firing", "every job acts for what runs", auditJobWithoutFiringSQL, auditGrace},
+	{"job_without_acknowledgement", "what waits for an agent will not wait for ever", auditJobWithoutAcknowledgementSQL, auditGrace},
 	{"attempt_missing", "an action that ended has its attempts", auditAttemptMissingSQL, 0},
 	{"attempt_without_firing", "every attempt has its firing", auditAttemptWithoutFiringSQL, 0},
 	{"event_missing", "every change is in the log", auditEventMissingSQL, 0},

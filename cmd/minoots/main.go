@@ -83,7 +83,7 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newServe(), newMigrate(), newDev(), newDemo(), newTenants(), newKeys(), newSecrets(), newTimers(),
+		newServe(), newMigrate(), newDev(), newDemo(), newTenants(), newKeys(), newSecrets(), newAcks(), newTimers(),
 		newPreview(), newAudit(), newOpenAPI(), newBench(), newChaos(), newSoak(), newVersion(), newEnvironment(),
 	)
 	prepare(root)
