@@ -17,6 +17,7 @@ const (
 	CodeNotFound        Code = "not_found"       // no such thing, or not the caller's
 	CodeConflict        Code = "conflict"        // the thing's state does not allow this
 	CodeStale           Code = "stale_version"   // If-Match names an older version
+	CodeGone            Code = "gone"            // what is asked for was there, and retention has removed it
 	CodeTooLarge        Code = "too_large"       // a size limit, named in the message
 	CodeRateLimited     Code = "rate_limited"    // try again after Retry-After
 	CodeUnavailable     Code = "unavailable"     // Postgres is away or slow; try again

@@ -32,6 +32,8 @@ var layers = []struct {
 		"the kernel fires and does not execute: it reaches the workers through kernel.Planner, so that it runs and is tested without them"},
 	{"workers/action", []string{""},
 		"an executor is spec in, outcome out: without a database, a new kind is one file and its test needs no server"},
+	{"workers/relay", []string{"", "db", prometheus},
+		"it copies the log: it knows no action and no job"},
 	{"workers", []string{"", "db", "workers/action", river, pgx, prometheus},
 		"workers record what was done: they do not know when or why it was due"},
 	{"proto/minoots/timer/v1", nil,

@@ -24,6 +24,7 @@ var statuses = map[minoots.Code]struct {
 	minoots.CodeNotFound:        {http.StatusNotFound, "There is no such thing"},
 	minoots.CodeConflict:        {http.StatusConflict, "The state of the thing does not allow this"},
 	minoots.CodeStale:           {http.StatusPreconditionFailed, "The version is not the current one"},
+	minoots.CodeGone:            {http.StatusGone, "It was there, and is no more"},
 	minoots.CodeTooLarge:        {http.StatusRequestEntityTooLarge, "The request is over a limit"},
 	minoots.CodeRateLimited:     {http.StatusTooManyRequests, "Too many requests"},
 	minoots.CodeUnavailable:     {http.StatusServiceUnavailable, "The service cannot answer now"},
@@ -38,11 +39,13 @@ type Problem struct { //nolint:errname // RFC 9457 calls it so, and so does the 
 	Title     string         `json:"title" doc:"What the code means."`
 	Status    int            `json:"status" example:"422"`
 	Detail    string         `json:"detail" doc:"What is wrong this time, for people."`
-	Code      minoots.Code   `json:"code" example:"invalid" doc:"To branch on: invalid, unauthenticated, forbidden, not_found, conflict, stale_version, too_large, rate_limited, unavailable or internal. There may be more some day."`
+	Code      minoots.Code   `json:"code" example:"invalid" doc:"To branch on: invalid, unauthenticated, forbidden, not_found, conflict, stale_version, gone, too_large, rate_limited, unavailable or internal. There may be more some day."`
 	RequestID string         `json:"requestId" doc:"Finds the request in the service's log."`
 	Hint      string         `json:"hint,omitempty" doc:"What to do."`
 	Errors    []ProblemField `json:"errors,omitempty" doc:"What is wrong with which field."`
-	cause     error          // for the log
+	// OldestCursor stands with gone, where the request came with a cursor of events.
+	OldestCursor string `json:"oldestCursor,omitempty" doc:"With gone, for events: the cursor from which on the log is whole."`
+	cause        error  // for the log
 }
 
 // ProblemField is what is wrong with one field. It never repeats the value, which
@@ -112,6 +115,9 @@ func (p *Problem) take(e *minoots.Error) {
 	p.Code, p.Status, p.Detail, p.Hint = e.Code, statuses[e.Code].status, e.Message, e.Hint
 	if e.Code == minoots.CodeInternal || e.Code == minoots.CodeUnavailable {
 		p.cause = e
+	}
+	if expired := (*minoots.CursorExpiredError)(nil); errors.As(e.Err, &expired) {
+		p.OldestCursor = expired.Oldest
 	}
 	for _, f := range e.Fields {
 		location := strings.TrimSuffix("body."+f.Path, ".")

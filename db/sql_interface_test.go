@@ -205,9 +205,13 @@ func differ(inGo, inSQL []minoots.FieldError, early bool) string {
 
 var nowIs = regexp.MustCompile(`\(now is [^)]*\)`)
 
+// cronFault is what both say of a field of a cron, before the sentence that each
+// has of its own, and of one that never comes.
+var cronFault = regexp.MustCompile(`^(?s:(second|minute|hour|day of month|month|day of week|never comes): .*|".*" is not known: .*)`)
+
 // levelled sorts mistakes and levels what is different by nature: the time, what
 // refuses the zone of an address, which of two headers that differ in case is the
-// second, and how %q and JSON write what is not ASCII.
+// second, how %q and JSON write what is not ASCII, and the sentences on crons.
 func levelled(bad []minoots.FieldError) []minoots.FieldError {
 	out := slices.Clone(bad)
 	for i := range out {
@@ -218,6 +222,9 @@ func levelled(bad []minoots.FieldError) []minoots.FieldError {
 		}
 		if strings.HasSuffix(f.Message, "are the same here") {
 			f.Path = strings.ToLower(f.Path)
+		}
+		if f.Path == "recurrence.cron" {
+			f.Message = cronFault.ReplaceAllString(f.Message, "$1")
 		}
 		if strings.Contains(f.Message, `\`) {
 			f.Message = f.Message[:strings.IndexByte(f.Message, '"')]
@@ -676,6 +683,15 @@ func TestScheduleIsPartOfTheCallersTransaction(t *testing.T) {
 	assert.Equal(t, 1, last.Bundle.Concurrency)
 }
 
+// detailOf is the detail of an error, "" if there is none.
+func detailOf(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Detail
+	}
+	return ""
+}
+
 // sqlState is the SQLSTATE of an error, "" if there is none.
 func sqlState(err error) string {
 	var pg *pgconn.PgError
@@ -877,7 +893,7 @@ func TestCancelFromSQLAndClaim(t *testing.T) {
 	}
 }
 
-// minoots_scheduling may call the two functions and do nothing else; others may
+// minoots_scheduling may call the three functions and do nothing else; others may
 // not even do that.
 func TestSchedulingRole(t *testing.T) {
 	t.Parallel()
@@ -895,7 +911,8 @@ func TestSchedulingRole(t *testing.T) {
 		return code
 	}
 	const scheduling, stranger = "minoots_scheduling", "pg_signal_backend" // a role of Postgres' own, with no rights here
-	calls := "SELECT minoots.cancel('acme', minoots.schedule('acme', '" + farSpec + "'), 'changed my mind')"
+	calls := `SELECT minoots.cancel('acme', timer, 'changed my mind'), minoots.reschedule('acme', timer, '{"duration": "2h"}')
+		FROM minoots.schedule('acme', '` + farSpec + `') timer`
 	assert.Empty(t, as(scheduling, calls))
 	assert.Equal(t, "42501", as(stranger, calls))
 	_, err := conn.Exec(t.Context(), "GRANT USAGE ON SCHEMA minoots TO "+stranger)
@@ -912,7 +929,7 @@ func TestSchedulingRole(t *testing.T) {
 		WHERE relnamespace = 'minoots'::regnamespace AND relkind = 'S'
 		UNION ALL
 		SELECT format('SELECT * FROM %s(%s)', oid::regproc, (SELECT string_agg(format('NULL::%s', format_type(a, NULL)), ', ') FROM unnest(proargtypes) a))
-		FROM pg_proc WHERE pronamespace = 'minoots'::regnamespace AND proname NOT IN ('schedule', 'cancel')`)
+		FROM pg_proc WHERE pronamespace = 'minoots'::regnamespace AND proname NOT IN ('schedule', 'reschedule', 'cancel')`)
 	require.NoError(t, err)
 	forbidden, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
@@ -924,10 +941,10 @@ func TestSchedulingRole(t *testing.T) {
 	var owner, definer bool
 	require.NoError(t, conn.QueryRow(t.Context(), `
 		SELECT bool_and(proowner = (SELECT relowner FROM pg_class WHERE oid = 'minoots.timers'::regclass)),
-			bool_and(prosecdef = (proname IN ('schedule', 'cancel')))
+			bool_and(prosecdef = (proname IN ('schedule', 'reschedule', 'cancel')))
 		FROM pg_proc WHERE pronamespace = 'minoots'::regnamespace`).Scan(&owner, &definer))
 	assert.True(t, owner, "the migrating user owns them")
-	assert.True(t, definer, "the two run as their owner, and no other does")
+	assert.True(t, definer, "the three run as their owner, and no other does")
 }
 
 // hostile is a session that tries to have its own things run as the owner: in a
@@ -986,7 +1003,12 @@ func TestHostileCaller(t *testing.T) {
 		}
 	}
 	var done bool
-	require.NoError(t, conn.QueryRow(t.Context(), "SELECT minoots.cancel('acme', minoots.schedule('acme', '"+soonSpec+"'), 'x')").Scan(&done))
+	var id minoots.ID
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT minoots.reschedule('acme', timer, '{"fireAt": "2090-01-01T00:00:00+05:30"}'), timer
+		FROM minoots.schedule('acme', '`+soonSpec+`') timer`).Scan(&done, &id))
+	assert.True(t, done)
+	assert.Equal(t, "2089-12-31T18:30:00.000000Z", get(t, d, id).FireAt.String())
+	require.NoError(t, conn.QueryRow(t.Context(), "SELECT minoots.cancel('acme', $1, 'x')", id).Scan(&done))
 	assert.True(t, done)
 }
 

@@ -163,27 +163,30 @@ func starred(sql string) bool {
 
 // withoutTenant lists the statements on tenants' data that name no tenant, and why.
 var withoutTenant = map[string]string{
-	"timer_claim":            "the kernel fires whatever is due, of every tenant",
-	"timer_next":             "the kernel's poll: an instant of any tenant's, and nothing else of the row",
-	"timer_upcoming":         "the kernel's heap: instants only",
-	"timer_backlog":          "a number for the operator",
-	"outcome_record":         "fenced by the running job; its rows carry the tenant that the fire gave them",
-	"firing_fail":            "the kernel's, in the fire transaction: of the firing that it has just made",
-	"key_find":               "the key is what tells the tenant",
-	"secret_keys":            "counts for the operator, and nothing of the rows",
-	"secret_reseal_page":     "the operator's change of his key goes through all rows",
-	"secret_reseal":          "of the rows that secret_reseal_page has read",
+	"timer_claim":        "the kernel fires whatever is due, of every tenant",
+	"timer_next":         "the kernel's poll: an instant of any tenant's, and nothing else of the row",
+	"timer_upcoming":     "the kernel's heap: instants only",
+	"timer_backlog":      "a number for the operator",
+	"outcome_record":     "fenced by the running job; its rows carry the tenant that the fire gave them",
+	"firing_fail":        "the kernel's, in the fire transaction: of the firing that it has just made",
+	"key_find":           "the key is what tells the tenant",
+	"idempotency_forget": "upkeep goes by age",
+	"timer_forget":       "retention goes by age",
+	"firing_forget":      "retention goes by age",
+	"attempt_forget":     "retention goes by age",
+	"event_forget":       "retention goes by age",
+	"event_latest":       "the end of the log: a snapshot and a transaction's number",
+
+	"secret_keys":        "counts for the operator, and nothing of the rows",
+	"secret_reseal_page": "the operator's change of his key goes through all rows",
+	"secret_reseal":      "of the rows that secret_reseal_page has read",
+
 	"acknowledgement_lock":   "the token is what tells the tenant",
 	"acknowledgement_take":   "of the acknowledgement that acknowledgement_lock has locked; its rows carry the tenant",
 	"acknowledgement_extend": "the token is what tells the tenant",
 	"acknowledgement_expire": "the kernel's: what is overdue, of every tenant",
 	"acknowledgement_forget": "upkeep goes by age",
 	"replica_lost":           "whether anything is overdue, and nothing of the row",
-	"idempotency_forget":     "upkeep goes by age",
-	"timer_forget":           "retention goes by age",
-	"firing_forget":          "retention goes by age",
-	"attempt_forget":         "retention goes by age",
-	"event_forget":           "retention goes by age",
 }
 
 // Every statement on tenants' data names the tenant: what it reads or changes by

@@ -9,6 +9,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"math/rand/v2"
+
+	"github.com/minoots/minoots"
 )
 
 // Secrets gives a tenant's live signing secrets as raw bytes, the newest first:
@@ -70,11 +72,11 @@ func sign(secrets [][]byte, id, timestamp string, body []byte) string {
 // sampled: a receiver that follows its parent's wish would otherwise never record
 // what a timer sets off.
 func traceParent(webhookID string) string {
-	trace := sha256.Sum256([]byte("minoots trace " + webhookID))
+	trace := minoots.TraceID(webhookID)
 	var span [8]byte
 	binary.BigEndian.PutUint64(span[:], rand.Uint64()|1) // all zeros is not a valid span
 	out := make([]byte, 0, len("00-")+32+len("-")+16+len("-01"))
-	out = hex.AppendEncode(append(out, "00-"...), trace[:16])
+	out = hex.AppendEncode(append(out, "00-"...), trace[:])
 	out = hex.AppendEncode(append(out, '-'), span[:])
 	return string(append(out, "-01"...))
 }
