@@ -63,7 +63,9 @@ func (a *acknowledger) ask(ctx context.Context, jobID int64, d *minoots.Delivery
 }
 
 // awaits tells whether an attempt is not over with its send.
-func awaits(d *minoots.Delivery, out *minoots.Outcome) bool { return out.Success && d.Acknowledgement != nil }
+func awaits(d *minoots.Delivery, out *minoots.Outcome) bool {
+	return out.Success && d.Acknowledgement != nil
+}
 
 // park lets the job of a delivery wait that was sent. It returns when that is
 // committed, or cannot be: then the job is this replica's until it is gone, and
