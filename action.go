@@ -43,6 +43,15 @@ type RetryPolicy struct {
 	BackoffInitialMs  int64   `json:"backoffInitialMs,omitempty" minimum:"0" maximum:"86400000" doc:"Wait before the second try. Default 1000."`
 	BackoffMultiplier float64 `json:"backoffMultiplier,omitempty" minimum:"0" maximum:"100" doc:"Growth of the wait. Default 2."`
 	BackoffMaxMs      int64   `json:"backoffMaxMs,omitempty" minimum:"0" maximum:"604800000" doc:"Longest wait. Default one hour."`
+	// RetryOn widens the table of what is retried; see RetryOnClasses.
+	RetryOn []string `json:"retryOn,omitempty" maxItems:"50" doc:"Retried too: HTTP statuses from 300 to 499, and error classes such as redirect." example:"404,redirect"`
+}
+
+// RetryOnClasses lists the error classes that RetryOn may name. Those that are
+// retried anyway may be named for the reader's sake. address_denied and parameters
+// are not among them: to ask again is a port scan, or the same mistake once more.
+var RetryOnClasses = []string{
+	"timeout", "refused", "reset", "unreachable", "dns", "tls", "protocol", "signing", "unavailable", "redirect", "http_status",
 }
 
 // DefaultRetryPolicy is the contract's: five tries, one second, doubling, at
@@ -69,7 +78,17 @@ func (p *RetryPolicy) Or(fallback RetryPolicy) RetryPolicy {
 	if out.BackoffMaxMs == 0 {
 		out.BackoffMaxMs = fallback.BackoffMaxMs
 	}
+	if out.RetryOn == nil {
+		out.RetryOn = fallback.RetryOn
+	}
 	return out
+}
+
+// IsDefault tells whether the policy is the default, written out.
+func (p RetryPolicy) IsDefault() bool {
+	d := DefaultRetryPolicy
+	return p.MaxAttempts == d.MaxAttempts && p.BackoffInitialMs == d.BackoffInitialMs &&
+		p.BackoffMultiplier == d.BackoffMultiplier && p.BackoffMaxMs == d.BackoffMaxMs && len(p.RetryOn) == 0
 }
 
 // Delay is the wait after the given failed attempt (1 is the first), before

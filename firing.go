@@ -1,9 +1,6 @@
 package minoots
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Firing is one occurrence of a timer, known by (timer, occurrence): computed,
 // not remembered, so that firing twice is a constraint violation and not a bug
@@ -74,13 +71,26 @@ type Delivery struct {
 	Action       Action        `json:"action"`
 	Policy       RetryPolicy   `json:"policy"`
 	AgentBinding *AgentBinding `json:"agentBinding,omitempty"`
-	// Alone marks the only action of a one-shot timer: its outcome settles the
-	// firing and the timer without counting.
+	// Alone marks an action after which nothing can follow: the only one of its
+	// bundle, without escalation and compensation. Its outcome is one statement.
 	Alone bool `json:"alone,omitempty"`
 	// Recurring marks a firing whose outcome leaves the timer's status alone.
 	Recurring bool `json:"recurring,omitempty"`
 	// Generation grows when a lost worker's delivery is dispatched again.
 	Generation int `json:"generation,omitempty"`
+	// Stop says that nothing more is begun once this action has failed for good.
+	Stop  bool  `json:"stop,omitempty"`
+	Phase Phase `json:"phase,omitempty"`
+	// Cause is how the action ended that this one, an escalation, takes over from.
+	Cause *ActionEnd `json:"cause,omitempty"`
+	// Compensation is what runs if the firing ends failed; in a compensation, what
+	// runs after it.
+	Compensation []Action     `json:"compensation,omitempty"`
+	Compensates  *Compensates `json:"compensates,omitempty"`
+	// Base is how many attempts were made before the last redrive; attempts are
+	// counted on, and the policy begins anew. Redrives counts the redrives.
+	Base     int `json:"base,omitempty"`
+	Redrives int `json:"redrives,omitempty"`
 	// Acknowledgement is asked for if it is set, which is done just before the
 	// attempt: it never travels in a job.
 	Acknowledgement *Acknowledgement `json:"-"`
@@ -115,5 +125,5 @@ func (r *RawJSON) UnmarshalJSON(b []byte) error {
 // WebhookID is the same for every delivery of this action of this firing,
 // whoever makes it and however often: receivers drop repeats by it.
 func (d Delivery) WebhookID() string {
-	return fmt.Sprintf("%s_%d_%s", d.Timer.ID, d.Occurrence, d.Action.ID)
+	return webhookID(d.Timer.ID, d.Occurrence, d.Action.ID)
 }

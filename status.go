@@ -28,11 +28,13 @@ var transitions = map[Status][]Status{
 	StatusScheduled: {StatusPaused, StatusFired, StatusSettled, StatusCancelled},
 	StatusPaused:    {StatusScheduled, StatusCancelled},
 	StatusFired:     {StatusSettled, StatusFailed},
+	StatusFailed:    {StatusSettled},
 }
 
 // CanBecome tells whether a timer in status s may go to status next.
 // scheduled → settled is the way of a timer without actions, which fires and
-// settles in one transaction.
+// settles in one transaction; failed → settled that of one whose dead letters were
+// redriven and have succeeded.
 func (s Status) CanBecome(next Status) bool {
 	for _, legal := range transitions[s] {
 		if legal == next {
@@ -42,7 +44,8 @@ func (s Status) CanBecome(next Status) bool {
 	return false
 }
 
-// Terminal tells whether a timer in this status is over.
+// Terminal tells whether a timer in this status is over: it does nothing more by
+// itself.
 func (s Status) Terminal() bool {
 	return s == StatusSettled || s == StatusFailed || s == StatusCancelled
 }
@@ -50,7 +53,8 @@ func (s Status) Terminal() bool {
 // FiringStatus says where one occurrence of a timer stands.
 type FiringStatus string
 
-// A firing starts running and ends once.
+// A firing starts running and ends once; a failed one is settled after all when its
+// dead letters were redriven and have succeeded.
 const (
 	FiringRunning   FiringStatus = "running"
 	FiringSettled   FiringStatus = "settled"

@@ -2,6 +2,7 @@ package minoots
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -93,4 +94,16 @@ func (p *RetryPolicy) validate(bad *problems, at string) {
 	if p.BackoffMaxMs < 0 || p.BackoffMaxMs > 604_800_000 {
 		bad.add(at+".backoffMaxMs", "must be from 1 to 604800000 (a week)")
 	}
+	if len(p.RetryOn) > 50 {
+		bad.add(at+".retryOn", "must be at most 50, not %d", len(p.RetryOn))
+		return
+	}
+	for i, on := range p.RetryOn {
+		if !retryOnPattern.MatchString(on) && !slices.Contains(RetryOnClasses, on) {
+			bad.add(fmt.Sprintf("%s.retryOn[%d]", at, i), "must be an HTTP status from 300 to 499, or one of %v", RetryOnClasses)
+		}
+	}
 }
+
+// retryOnPattern: 5xx are retried anyway, and 2xx are no failure.
+var retryOnPattern = regexp.MustCompile(`^[34][0-9]{2}$`)

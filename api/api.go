@@ -28,6 +28,7 @@ import (
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/eventhub"
 )
 
 // operationTimeout ends an operation whose database does not answer.
@@ -45,6 +46,8 @@ type Config struct {
 	DB *db.DB
 	// Hinter hears when each new timer is due. May be nil.
 	Hinter Hinter
+	// Hub feeds event streams. May be nil: then there are pages of events only.
+	Hub *eventhub.Hub
 	// Checks judge what the domain's own package cannot, such as the parameters of
 	// actions.
 	Checks minoots.Checks
@@ -67,6 +70,7 @@ type API struct {
 	db      *db.DB
 	creates *db.Coalescer
 	hinter  Hinter
+	hub     *eventhub.Hub
 	checks  minoots.Checks
 	follow  Follower
 	judge   db.Judge
@@ -76,6 +80,8 @@ type API struct {
 	metrics *metrics
 	mux     *http.ServeMux
 	huma    huma.API
+	// heartbeat is that of event streams.
+	heartbeat time.Duration
 }
 
 // New builds the API.
@@ -107,9 +113,11 @@ func build(cfg Config) *API {
 		cfg.Ready = func(ctx context.Context) bool { return cfg.DB.Ping(ctx) == nil }
 	}
 	a := &API{
-		ready: cfg.Ready, db: cfg.DB, creates: db.NewCoalescer(cfg.DB), hinter: cfg.Hinter, checks: cfg.Checks, log: cfg.Log,
+		ready: cfg.Ready, db: cfg.DB, creates: db.NewCoalescer(cfg.DB), hinter: cfg.Hinter, hub: cfg.Hub,
+		checks: cfg.Checks, log: cfg.Log,
 		follow: cfg.Follow, judge: cfg.Judge,
 		keys: newKeyCache(cfg.DB.KeyFind), metrics: newMetrics(), mux: http.NewServeMux(),
+		heartbeat: heartbeat,
 	}
 	a.huma = humago.New(a.mux, documentConfig())
 	a.timerRoutes()
@@ -118,7 +126,9 @@ func build(cfg Config) *API {
 	a.timerListRoutes()
 	a.batchRoutes()
 	a.firingRoutes()
+	a.deadLetterRoutes()
 	a.recurrenceRoutes()
+	a.eventRoutes()
 	a.keyRoutes()
 	a.secretRoutes()
 	a.acknowledgementRoutes()

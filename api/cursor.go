@@ -22,6 +22,8 @@ const (
 	cursorFirings = 'f'
 	cursorKeys    = 'k'
 	cursorTenants = 'n'
+
+	cursorDeadLetters = 'd'
 )
 
 const (

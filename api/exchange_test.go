@@ -90,6 +90,7 @@ func TestMetrics(t *testing.T) {
 	assert.Equal(t, map[string][]string{
 		"minoots_http_requests_total":  {"code=200,operation=listTimers", "code=404,operation=none"},
 		"minoots_http_request_seconds": {"operation=listTimers", "operation=none"},
+		"minoots_events_sent_total":    {""},
 		"minoots_http_in_flight":       {""},
 	}, found)
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -15,3 +16,6 @@ func (a *API) HandleFunc(pattern string, h http.HandlerFunc) { a.mux.HandleFunc(
 
 // DecodeCursor reads a cursor of timers.
 func DecodeCursor(text string) ([]byte, bool) { return decodeCursor(cursorTimers, text) }
+
+// Beat shortens the time between the signs of life of event streams.
+func (a *API) Beat(every time.Duration) { a.heartbeat = every }

@@ -36,7 +36,7 @@ func (a *API) grpcRoutes() {
 		connect.WithReadMaxBytes(maxGRPCMessage),
 	}
 	mount := func(path string, handler http.Handler) { a.mux.Handle(path, a.asRPC(handler)) }
-	mount(timerv1connect.NewHorologyKernelHandler(grpcTimers{API: a}, options...))
+	mount(timerv1connect.NewHorologyKernelHandler(grpcTimers{a}, options...))
 	mount(newHealthHandler(a.ready))
 	reflector := grpcreflect.NewStaticReflector(timerv1connect.HorologyKernelName, healthService)
 	mount(grpcreflect.NewHandlerV1(reflector))

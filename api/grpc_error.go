@@ -23,6 +23,7 @@ var grpcCodes = map[minoots.Code]connect.Code{
 	minoots.CodeStale:           connect.CodeAborted,
 	minoots.CodeTooLarge:        connect.CodeResourceExhausted,
 	minoots.CodeRateLimited:     connect.CodeResourceExhausted,
+	minoots.CodeGone:            connect.CodeOutOfRange,
 	minoots.CodeUnavailable:     connect.CodeUnavailable,
 	minoots.CodeInternal:        connect.CodeInternal,
 }
@@ -73,9 +74,12 @@ func (a *API) grpcError(ctx context.Context, err error) error {
 		x.cause = own
 	}
 	told = connect.NewError(grpcCodes[own.Code], errors.New(sentenceOf(own)))
-	addDetail(told, &errdetails.ErrorInfo{
-		Reason: string(own.Code), Domain: "minoots", Metadata: map[string]string{"requestId": x.id},
-	})
+	info := map[string]string{"requestId": x.id}
+	var expired *minoots.CursorExpiredError
+	if errors.As(err, &expired) {
+		info["oldestCursor"] = expired.Oldest
+	}
+	addDetail(told, &errdetails.ErrorInfo{Reason: string(own.Code), Domain: "minoots", Metadata: info})
 	if len(own.Fields) > 0 {
 		bad := &errdetails.BadRequest{}
 		for _, f := range own.Fields {

@@ -15,10 +15,7 @@ import (
 )
 
 // grpcTimers implements minoots.timer.v1.HorologyKernel.
-type grpcTimers struct {
-	*API
-	timerv1connect.UnimplementedHorologyKernelHandler
-}
+type grpcTimers struct{ *API }
 
 var _ timerv1connect.HorologyKernelHandler = grpcTimers{}
 

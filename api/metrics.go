@@ -11,9 +11,12 @@ import (
 // metrics are the API's. Their names are documented and only ever grow; no tenant
 // and no id is a label.
 type metrics struct {
-	requests     *prometheus.CounterVec
-	seconds      *prometheus.HistogramVec
-	inFlight     prometheus.Gauge
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+	// eventsSent grows with each event of each stream.
+	eventsSent prometheus.Counter
+	// acknowledged counts what agents say that counts.
 	acknowledged *prometheus.CounterVec
 }
 
@@ -36,11 +39,15 @@ func newMetrics() *metrics {
 			Name: "minoots_acknowledgements_total",
 			Help: "Acknowledgements that agents gave and that counted, by what they said.",
 		}, []string{"status"}),
+		eventsSent: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "minoots_events_sent_total",
+			Help: "Events sent to streams of server-sent events, counted for each.",
+		}),
 	}
 }
 
 func (m *metrics) register(to prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.acknowledged} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.eventsSent, m.acknowledged} {
 		if err := to.Register(c); err != nil {
 			return fmt.Errorf("register API metrics: %w", err)
 		}

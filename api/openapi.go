@@ -33,6 +33,8 @@ func documentConfig() huma.Config {
 	cfg.Tags = []*huma.Tag{
 		{Name: tagTimers, Description: "What to do, and when."},
 		{Name: tagFirings, Description: "What became of each occurrence of a timer."},
+		{Name: tagDeadLetters, Description: "What ran out of attempts, and what to do about it."},
+		{Name: tagEvents, Description: "What happened, in a log that nobody misses."},
 		{Name: tagRecurrences, Description: "When a recurrence is due."},
 		{Name: tagAcknowledgements, Description: "What agents say of deliveries that they have got."},
 		{Name: tagKeys, Description: "Credentials of the tenant."},
@@ -84,6 +86,7 @@ var refinements = map[reflect.Type]func(*huma.Schema){
 	reflect.TypeFor[minoots.ID]():         func(s *huma.Schema) { s.Format = "uuid" },
 	reflect.TypeFor[minoots.Instant]():    func(s *huma.Schema) { s.Format = "date-time" },
 	reflect.TypeFor[minoots.Role]():       func(s *huma.Schema) { s.Enum = anys(minoots.Roles) },
+	reflect.TypeFor[minoots.EventType]():  func(s *huma.Schema) { s.Enum = anys(minoots.EventTypes) },
 	reflect.TypeFor[minoots.ActionKind](): func(s *huma.Schema) { s.Enum = anys(minoots.ActionKinds) },
 }
 

@@ -64,6 +64,12 @@ var auditKeyWithoutTimerSQL string
 //go:embed query/audit_job_without_acknowledgement.sql
 var auditJobWithoutAcknowledgementSQL string
 
+//go:embed query/audit_dead_letter_without_job.sql
+var auditDeadLetterWithoutJobSQL string
+
+//go:embed query/audit_dead_letter_without_failure.sql
+var auditDeadLetterWithoutFailureSQL string
+
 // auditGrace and auditKept are what a check's third parameter is, if it has one.
 const (
 	auditGrace = iota + 1 // seconds in which work under way is left alone
@@ -91,6 +97,8 @@ var audits = []struct {
 	{"job_without_acknowledgement", "what waits for an agent will not wait for ever", auditJobWithoutAcknowledgementSQL, auditGrace},
 	{"attempt_missing", "an action that ended has its attempts", auditAttemptMissingSQL, 0},
 	{"attempt_without_firing", "every attempt has its firing", auditAttemptWithoutFiringSQL, 0},
+	{"dead_letter_without_job", "what is redriven has its job", auditDeadLetterWithoutJobSQL, auditGrace},
+	{"dead_letter_without_failure", "a firing counts its dead letters as failed", auditDeadLetterWithoutFailureSQL, 0},
 	{"event_missing", "every change is in the log", auditEventMissingSQL, 0},
 	{"event_twice", "a firing begins and ends once in the log", auditEventTwiceSQL, 0},
 	{"event_without_timer", "every event has its timer", auditEventWithoutTimerSQL, auditKept},

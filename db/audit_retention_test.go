@@ -78,6 +78,7 @@ func age(t *testing.T, database *testdb.DB, days int) {
 		"UPDATE minoots.firings SET " + older("timer_id") + ", " + shift("due_at", "fired_at", "settled_at"),
 		"UPDATE minoots.attempts SET " + older("timer_id") + ", " + shift("started_at", "finished_at"),
 		"UPDATE minoots.events SET " + older("timer_id") + ", " + shift("occurred_at"),
+		"UPDATE minoots.dead_letters SET " + older("id") + ", " + older("timer_id") + ", " + shift("due_at", "created_at", "redriven_at", "closed_at"),
 		"DELETE FROM minoots.idempotency_keys",
 		`UPDATE river.river_job SET args = jsonb_set(jsonb_set(args, '{timer,id}', to_jsonb(f.timer_id)), '{dueAt}', to_jsonb(f.due_at))
 			FROM minoots.firings f WHERE right(f.timer_id::text, 20) = right(args #>> '{timer,id}', 20)`,

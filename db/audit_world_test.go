@@ -33,11 +33,10 @@ func insertJobs(ctx context.Context, tx db.Tx, deliveries []minoots.Delivery) er
 func firstDeliveries(fired []db.Fired) (all []minoots.Delivery) {
 	for _, f := range fired {
 		for _, action := range f.Bundle.Actions[:min(f.Bundle.Concurrency, f.Actions)] {
-			all = append(all, minoots.Delivery{
+			all = append(all, f.Bundle.Delivers(action, minoots.Delivery{
 				TenantID: f.TenantID, Timer: minoots.DeliveryTimer{ID: f.ID, Name: f.Name}, Occurrence: f.Occurrence,
 				DueAt: minoots.InstantOf(f.DueAt), FiredAt: minoots.InstantOf(f.FiredAt),
-				Action: action, Policy: f.Bundle.PolicyOf(action), Alone: f.Actions == 1,
-			})
+			}))
 		}
 	}
 	return all
@@ -72,7 +71,13 @@ func lived(t testing.TB, database *testdb.DB, d *db.DB) {
 		named("bundle", due, 3, 2), named("halfway", due, 3, 1), named("bare", due, 0, 0), named("waiting", due, 1, 1),
 		named("ahead", due.AddDate(10, 0, 0), 1, 1), named("cancelled", due.AddDate(1, 0, 0), 1, 1), named("refused", due, 1, 1),
 		named("paused", due.AddDate(1, 0, 0), 1, 1), named("moved", due.AddDate(1, 0, 0), 1, 1), named("skipped", due, 1, 1),
+		named("escalated", due, 1, 1), named("compensating", due, 1, 1), named("stopped", due, 3, 2), named("mended", due, 2, 2),
+		named("redriven", due, 1, 1),
 	}
+	page := minoots.Action{ID: "page", Kind: minoots.KindWebhook}
+	timers[14].Spec.ActionBundle.Actions[0].Escalation = &minoots.Escalation{AfterAttempts: 1, EscalatesTo: &page}
+	timers[15].Spec.ActionBundle.Compensation = []minoots.Action{page}
+	timers[16].Spec.ActionBundle.OnFailure = minoots.OnFailureStop
 	timers[6].IdempotencyKey, timers[6].Fingerprint = "key", []byte("x")
 	created, err := d.TimerCreate(ctx, timers)
 	require.NoError(t, err)
@@ -114,6 +119,17 @@ func lived(t testing.TB, database *testdb.DB, d *db.DB) {
 		end("bundle", true, succeeded())
 	}
 	end("halfway", true, failed("gone"))
+	end("escalated", true, failed("gone"))
+	end("escalated", true, succeeded())
+	end("compensating", true, failed("gone"))
+	end("stopped", true, failed("gone"))
+	end("stopped", true, succeeded())
+	end("mended", true, failed("gone"))
+	end("mended", true, succeeded())
+	redrive(t, d, created[17].Timer.ID)
+	end("mended", true, succeeded())
+	end("redriven", true, failed("gone"))
+	redrive(t, d, created[18].Timer.ID)
 
 	_, err = d.TimerCreate(ctx, []db.NewTimer{named("awaiting", past(d), 1, 1)})
 	require.NoError(t, err)
@@ -136,6 +152,20 @@ func await(t testing.TB, d *db.DB, r db.OutcomeRecord) {
 	parked, err := d.AcknowledgementPark(t.Context(), tenant, token, &sent)
 	require.NoError(t, err)
 	require.True(t, parked)
+}
+
+// redrive redrives all dead letters of a timer.
+func redrive(t testing.TB, d *db.DB, timer minoots.ID) (ids []minoots.ID) {
+	t.Helper()
+	letters, err := d.DeadLetterPage(t.Context(), tenant, db.DeadLetterFilter{TimerID: timer, Limit: 100})
+	require.NoError(t, err)
+	for _, l := range letters {
+		ids = append(ids, l.ID)
+	}
+	redriven, err := d.DeadLetterRedrive(t.Context(), tenant, ids)
+	require.NoError(t, err)
+	require.Equal(t, ids, redriven)
+	return ids
 }
 
 // change pauses one timer, pauses and then moves another, and lets the last miss

@@ -83,7 +83,9 @@ type logReader struct {
 	problems []string
 }
 
-func newLogReader() *logReader { return &logReader{seqs: map[int64]bool{}, versions: map[minoots.ID]int64{}} }
+func newLogReader() *logReader {
+	return &logReader{seqs: map[int64]bool{}, versions: map[minoots.ID]int64{}}
+}
 
 func (h *logReader) hear(e *db.LogEvent) {
 	if h.seqs[e.Seq] {

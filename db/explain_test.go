@@ -86,6 +86,8 @@ type node struct {
 	Index    string  `json:"Index Name"`
 	Cost     float64 `json:"Total Cost"`
 	Loops    *int    `json:"Actual Loops"`
+	Rows     float64 `json:"Actual Rows"`
+	Removed  float64 `json:"Rows Removed by Filter"`
 	Plans    []node
 }
 

@@ -63,7 +63,7 @@ func (w *modelWorld) aChange(t *rapid.T, timer *modelTimer) modelChange {
 					return true
 				}
 				require.Equal(t, to, due)
-				timer.actions, timer.concurrency = actions, concurrency
+				timer.actions, timer.concurrency, timer.modelBundle = actions, concurrency, modelBundle{}
 				w.changed(timer, timer.status, "updated patch", due)
 				return false
 			}}

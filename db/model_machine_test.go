@@ -15,6 +15,7 @@ type model struct {
 	jobs   []*modelJob
 	keys   map[string]modelKey
 	log    []string // attempts and events
+	dead   []*modelLetter
 }
 
 type modelTimer struct {
@@ -24,11 +25,24 @@ type modelTimer struct {
 	status               string
 	version, occurrence  int
 	firing               *modelFiring
+	modelBundle
 }
+
+// modelBundle is what a bundle says besides its actions. Those that escalate do so
+// to one of their name and a 2; the compensation is u.
+type modelBundle struct{ escalates, stops, compensates bool }
 
 type modelFiring struct {
 	status                 string
 	started, ended, failed int
+	stops                  bool
+	stopped                int // at so many, if it stops
+}
+
+type modelLetter struct {
+	timer              *modelTimer
+	action, status     string
+	attempts, redrives int
 }
 
 type modelJob struct {
@@ -36,6 +50,7 @@ type modelJob struct {
 	action              string
 	state               string // available or running
 	attempt, generation int
+	redrives            int
 }
 
 type modelKey struct{ timer, fingerprint string }
@@ -113,15 +128,107 @@ func (m *model) enqueue(t *modelTimer, from, to int) {
 
 // end settles or fails a firing whose last action ended, and its timer.
 func (m *model) end(t *modelTimer) {
-	t.firing.status = "settled"
-	if t.firing.failed > 0 {
-		t.firing.status = "failed"
+	f := t.firing
+	status := "settled"
+	if f.failed > 0 || f.stops && f.stopped < t.actions {
+		status = "failed"
 	}
-	if t.status == "fired" {
+	if f.status == status {
+		return
+	}
+	f.status = status
+	if t.status == "fired" || t.status == "failed" {
 		t.version++
 	}
-	t.status = t.firing.status
+	t.status = status
 	m.note("event %s 1 timer.%s", t.name, t.status)
+	if status == "failed" && t.compensates {
+		m.jobs = append(m.jobs, &modelJob{timer: t, action: "u", state: "available"})
+	}
+}
+
+// modelTally is what a group of outcomes means for one firing.
+type modelTally struct {
+	ended, failed, mended int
+	stops                 bool
+}
+
+// count takes the final end of a job into the firing's tally, or does what else
+// follows from it.
+func (m *model) count(o *modelOutcome, tally *modelTally) {
+	t, j := o.job.timer, o.job
+	switch {
+	case !o.ok && j.redrives == 0 && t.escalates && len(j.action) == 1 && j.action != "u":
+		m.jobs = append(m.jobs, &modelJob{timer: t, action: j.action + "2", state: "available"})
+		return
+	case !o.ok:
+		m.bury(j)
+	case j.redrives > 0:
+		l := m.letter(t, j.action)
+		l.status, l.attempts = "resolved", j.attempt
+	}
+	switch {
+	case j.action == "u":
+	case j.redrives > 0 && o.ok:
+		tally.mended++
+	case j.redrives > 0:
+	default:
+		tally.ended++
+		if !o.ok {
+			tally.failed++
+			tally.stops = tally.stops || t.stops && t.actions > 1
+		}
+	}
+}
+
+func (m *model) letter(t *modelTimer, action string) *modelLetter {
+	for _, l := range m.dead {
+		if l.timer == t && l.action == action {
+			return l
+		}
+	}
+	return nil
+}
+
+func (m *model) bury(j *modelJob) {
+	l := m.letter(j.timer, j.action)
+	if l == nil {
+		l = &modelLetter{timer: j.timer, action: j.action}
+		m.dead = append(m.dead, l)
+	}
+	l.status, l.attempts = "dead", j.attempt
+	m.note("event %s 1 action.dead_lettered %s %d ", j.timer.name, j.action, j.attempt)
+}
+
+// redrive makes a dead letter a job again.
+func (m *model) redrive(l *modelLetter) {
+	l.status = "redriven"
+	l.redrives++
+	m.jobs = append(m.jobs, &modelJob{timer: l.timer, action: l.action, state: "available", attempt: l.attempts, redrives: l.redrives})
+}
+
+// apply counts a firing on, and starts what there is room for.
+func (m *model) apply(t *modelTimer, tally modelTally) {
+	f := t.firing
+	if f.status != "running" && tally.mended == 0 {
+		return
+	}
+	from := f.started
+	f.ended += tally.ended
+	f.failed += tally.failed - tally.mended
+	if !f.stops && tally.stops {
+		f.stops, f.stopped = true, min(f.started, t.actions)
+	}
+	last := f.stopped
+	if !f.stops {
+		f.started += tally.ended
+		last = t.actions
+	}
+	if f.ended >= last {
+		m.end(t)
+	} else if !f.stops {
+		m.enqueue(t, from, f.started)
+	}
 }
 
 func (o *modelOutcome) live(m *model) bool {
@@ -131,7 +238,7 @@ func (o *modelOutcome) live(m *model) bool {
 // record notes a group of outcomes in one transaction, and tells which counted.
 // What follows is started when all of the group have been counted.
 func (m *model) record(group []*modelOutcome) (live []bool) {
-	ended := map[*modelTimer]int{}
+	tallies := map[*modelTimer]*modelTally{}
 	var firings []*modelTimer
 	for _, o := range group {
 		counts := o.live(m)
@@ -155,22 +262,17 @@ func (m *model) record(group []*modelOutcome) (live []bool) {
 			continue
 		}
 		m.jobs = slices.DeleteFunc(m.jobs, func(j *modelJob) bool { return j == o.job })
-		if ended[t]++; ended[t] == 1 {
-			firings = append(firings, t)
+		tally := tallies[t]
+		if tally == nil {
+			tally = &modelTally{}
+			tallies[t], firings = tally, append(firings, t)
 		}
-		t.firing.ended++
-		if !o.ok {
-			t.firing.failed++
-		}
+		m.count(o, tally)
 	}
 	for _, t := range firings {
-		from := t.firing.started
-		t.firing.started += ended[t]
-		if t.firing.ended == t.actions {
-			m.end(t)
-			continue
+		if tally := *tallies[t]; tally != (modelTally{}) {
+			m.apply(t, tally)
 		}
-		m.enqueue(t, from, t.firing.started)
 	}
 	return live
 }
@@ -181,11 +283,18 @@ func (m *model) String() string {
 	for _, t := range m.timers {
 		all = append(all, fmt.Sprintf("timer %s %s version %d occurrence %d", t.name, t.status, t.version, t.occurrence))
 		if f := t.firing; f != nil {
-			all = append(all, fmt.Sprintf("firing %s 1 %s started %d ended %d failed %d of %d", t.name, f.status, f.started, f.ended, f.failed, t.actions))
+			line := fmt.Sprintf("firing %s 1 %s started %d ended %d failed %d of %d", t.name, f.status, f.started, f.ended, f.failed, t.actions)
+			if f.stops {
+				line += fmt.Sprintf(" stopped %d", f.stopped)
+			}
+			all = append(all, line)
 		}
 	}
 	for _, j := range m.jobs {
 		all = append(all, fmt.Sprintf("job %s %s %s attempt %d generation %d", j.timer.name, j.action, j.state, j.attempt, j.generation))
+	}
+	for _, l := range m.dead {
+		all = append(all, fmt.Sprintf("letter %s %s %s attempts %d redrives %d", l.timer.name, l.action, l.status, l.attempts, l.redrives))
 	}
 	slices.Sort(all)
 	return strings.Join(all, "\n")
@@ -198,6 +307,7 @@ SELECT coalesce(string_agg(line, E'\n' ORDER BY line COLLATE "C"), '') FROM (
     FROM minoots.timers JOIN minoots.timer_states USING (id)
     UNION ALL
     SELECT format('firing %s %s %s started %s ended %s failed %s of %s', name, occurrence, status, started, ended, failed, actions)
+        || coalesce(' stopped ' || stopped, '')
     FROM minoots.firings f JOIN minoots.timers t ON t.id = f.timer_id
     UNION ALL
     SELECT format('attempt %s %s %s %s %s', name, occurrence, action_id, attempt, status)
@@ -212,4 +322,7 @@ SELECT coalesce(string_agg(line, E'\n' ORDER BY line COLLATE "C"), '') FROM (
     SELECT format('job %s %s %s attempt %s generation %s', args #>> '{timer,name}', args #>> '{action,id}', state, attempt,
         coalesce(args ->> 'generation', '0'))
     FROM river.river_job
+    UNION ALL
+    SELECT format('letter %s %s %s attempts %s redrives %s', name, action_id, status, attempts, redrives)
+    FROM minoots.dead_letters d JOIN minoots.timers t ON t.id = d.timer_id
 ) AS lines`

@@ -86,13 +86,15 @@ func (w *modelWorld) operations() map[string]func(*rapid.T) {
 		"record more":    w.doRecord,
 		"lose a worker":  func(t *rapid.T) { w.lose(t, w.aJob(t, "running")) },
 		"redeliver":      w.doRedeliver,
+		"redrive":        w.doRedrive,
 	}
 }
 
 func (w *modelWorld) reset(t *rapid.T) {
 	_, err := w.database.Pool.Exec(context.Background(), `
 		WITH a AS (DELETE FROM minoots.timers), b AS (DELETE FROM minoots.timer_states), c AS (DELETE FROM minoots.firings),
-			e AS (DELETE FROM minoots.attempts), f AS (DELETE FROM minoots.events), g AS (DELETE FROM minoots.idempotency_keys)
+			e AS (DELETE FROM minoots.attempts), f AS (DELETE FROM minoots.events), g AS (DELETE FROM minoots.idempotency_keys),
+			h AS (DELETE FROM minoots.dead_letters)
 		DELETE FROM river.river_job`)
 	require.NoError(t, err)
 	w.keys = map[string]modelKey{}
@@ -126,9 +128,13 @@ func (w *modelWorld) createOne(t *rapid.T, ms int) {
 		name: fmt.Sprint("t", n), actions: rapid.IntRange(0, 4).Draw(t, "actions"), concurrency: rapid.IntRange(1, 3).Draw(t, "concurrency"),
 		due: w.now + ms*1000 + n, // no two at once
 	}
+	if timer.actions > 0 && rapid.Bool().Draw(t, "a rich bundle") {
+		timer.escalates, timer.stops, timer.compensates = rapid.Bool().Draw(t, "escalates"), rapid.Bool().Draw(t, "stops"), rapid.Bool().Draw(t, "compensates")
+	}
 	key := rapid.SampledFrom([]string{"", "", "", "k1", "k2"}).Draw(t, "key")
 	fingerprint := rapid.SampledFrom([]string{"x", "y"}).Draw(t, "fingerprint")
 	spec := timerAt(w.base.Add(time.Duration(timer.due)*time.Microsecond), timer.actions, timer.concurrency)
+	timer.enrich(spec.Spec.ActionBundle)
 	spec.Spec.Name, spec.IdempotencyKey, spec.Fingerprint = timer.name, key, []byte(fingerprint)
 	created, err := w.d.TimerCreate(context.Background(), []db.NewTimer{spec})
 	require.NoError(t, err)

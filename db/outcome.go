@@ -3,7 +3,6 @@ package db
 import (
 	"context"
 	_ "embed"
-	"encoding/json"
 	"time"
 
 	"github.com/minoots/minoots"
@@ -76,48 +75,32 @@ func recordOutcomes(ctx context.Context, q querier, replica string, group []Outc
 		index[jobAttempt{group[i].JobID, group[i].Attempt}] = i
 		cols.add(&group[i])
 	}
-	rows, err := q.Query(ctx, outcomeRecordSQL, append(cols.args(), replica)...)
+	rows, err := q.Query(ctx, outcomeRecordSQL, cols.args(replica)...)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer rows.Close()
 	live := make([]bool, len(group))
-	started := map[string]bool{}
-	var next []minoots.Delivery
+	var next nextUp
 	for rows.Next() {
 		var job jobAttempt
 		var from, to *int
 		var bundle []byte
-		if err := rows.Scan(&job.id, &job.attempt, &from, &to, &bundle); err != nil {
+		var failed bool
+		if err := rows.Scan(&job.id, &job.attempt, &from, &to, &bundle, &failed); err != nil {
 			return nil, nil, err
 		}
 		i := index[job]
 		live[i] = true
-		ended := group[i].Delivery
-		// Two outcomes of one firing in a group both carry what is to start.
-		if key := ended.Timer.ID.String() + ended.DueAt.String(); from != nil && !started[key] {
-			started[key] = true
-			if next, err = appendNext(next, ended, bundle, *from, *to); err != nil {
-				return nil, nil, err
-			}
+		if err := next.follow(&group[i], from, to, bundle, failed); err != nil {
+			return nil, nil, err
 		}
 	}
-	return live, next, rows.Err()
-}
-
-// appendNext makes the deliveries of a bundle's actions from..to, like the one
-// that just ended but for the action.
-func appendNext(next []minoots.Delivery, ended *minoots.Delivery, raw []byte, from, to int) ([]minoots.Delivery, error) {
-	var bundle minoots.Bundle
-	if err := json.Unmarshal(raw, &bundle); err != nil {
-		return nil, err
+	rows.Close() // the connection is to be free for the next statement
+	if err := rows.Err(); err != nil {
+		return nil, nil, err
 	}
-	for _, action := range bundle.Actions[from:to] {
-		d := *ended
-		d.Action, d.Policy, d.Generation = action, bundle.PolicyOf(action), 0
-		next = append(next, d)
-	}
-	return next, nil
+	return live, next.all, next.compensate(ctx, q)
 }
 
 // outcomeColumns is a group of outcomes turned on its side.
@@ -125,6 +108,9 @@ type outcomeColumns struct {
 	jobs                    []int64
 	attempts                []int16
 	final, ok, recurring    []bool
+	stops, redriven         []bool
+	escalates               []*string
+	phases                  []string
 	timers                  []minoots.ID
 	due, started, finished  []time.Time
 	retryAt                 []*time.Time
@@ -159,11 +145,20 @@ func (c *outcomeColumns) add(r *OutcomeRecord) {
 	c.classes = append(c.classes, optional(o.ErrorClass))
 	c.errs = append(c.errs, optional(o.Error))
 	c.bodies = append(c.bodies, optional(string(o.Response)))
+	c.stops = append(c.stops, d.Stop)
+	c.redriven = append(c.redriven, d.Redriven())
+	c.phases = append(c.phases, r.phase())
+	var to *string
+	if a := r.escalates(); a != nil {
+		to = &a.ID
+	}
+	c.escalates = append(c.escalates, to)
 }
 
-func (c *outcomeColumns) args() []any {
+func (c *outcomeColumns) args(replica string) []any {
 	return []any{
 		c.jobs, c.attempts, c.final, c.ok, c.timers, c.due, c.occurrences, c.tenants, c.actions, c.kinds,
 		c.started, c.finished, c.http, c.classes, c.errs, c.bodies, c.recurring, c.retryAt,
+		replica, c.escalates, c.phases, c.stops, c.redriven,
 	}
 }

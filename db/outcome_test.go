@@ -117,7 +117,7 @@ func TestOutcomeFailure(t *testing.T) {
 	assert.Equal(t, "a: gone", *timer.FailureReason)
 	assert.Equal(t, minoots.FiringFailed, timer.LastFiring.Status)
 	assert.Equal(t, "a: gone", *timer.LastFiring.Reason)
-	assert.Equal(t, []string{"action.failed", "timer.failed"}, eventTypes(t, database, alone.ID))
+	assert.Equal(t, []string{"action.dead_lettered", "action.failed", "timer.failed"}, eventTypes(t, database, alone.ID))
 	assert.Zero(t, count(t, database, "SELECT count(*) FROM river.river_job"), "done")
 
 	// In a bundle the others have their turn all the same, and the first reason stands.

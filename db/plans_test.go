@@ -20,6 +20,7 @@ func TestPlans(t *testing.T) {
 	t.Run("hot statements", p.testHot)
 	t.Run("pages", p.testPages)
 	t.Run("outcomes", p.testOutcomes)
+	t.Run("dead letters", p.testDeadLetters)
 	t.Run("the checks see a bad plan", func(t *testing.T) {
 		p.sql["bad"] = "SELECT id FROM minoots.timer_states WHERE failure_reason = $1"
 		plan := p.explain(t, "bad", "", custom, []any{"x"})
@@ -127,6 +128,38 @@ func (p *plans) testPages(t *testing.T) {
 	}
 }
 
+// A page of dead letters is read in its order, by its timer, or by a narrow time.
+func (p *plans) testDeadLetters(t *testing.T) {
+	_, err := p.conn.Exec(t.Context(), `
+		INSERT INTO minoots.dead_letters (timer_id, due_at, occurrence, attempts, tenant_id, action_id, kind, phase, delivery, status)
+		SELECT gen_random_uuid(), now(), 1, 5, CASE n % 200 WHEN 0 THEN $1 ELSE 'tenant-' || n % 10 END, 'a', 'webhook', 'action', '{}',
+			CASE n % 4 WHEN 0 THEN 'dead' ELSE 'resolved' END FROM generate_series(1, 20000) n`, tenant)
+	require.NoError(t, err)
+	_, err = p.conn.Exec(t.Context(), "ANALYZE minoots.dead_letters")
+	require.NoError(t, err)
+	const zero = "00000000-0000-0000-0000-000000000000"
+	for name, c := range map[string]struct {
+		set   map[int]any
+		index string
+	}{
+		"first page": {nil, "dead_letters_tenant"},
+		"a kind":     {map[int]any{5: "command"}, "dead_letters_tenant"},
+		"created":    {map[int]any{7: time.Now(), 8: time.Now()}, "dead_letters_pkey"},
+		"a timer":    {map[int]any{4: zero}, "dead_letters_timer_id_occurrence_action_id_key"},
+	} {
+		args := []any{tenant, "dead", zero, nil, nil, nil, nil, nil, 100}
+		for n, v := range c.set {
+			args[n-1] = v
+		}
+		p.check(t, "dead_letter_page "+name, p.explain(t, "dead_letter_page", "", custom, args), c.index)
+	}
+	for noun, args := range map[string][]any{
+		"dead_letter_redrive": {tenant, []string{zero}, 5, 32_000}, "dead_letter_discard": {zero, tenant}, "dead_letter_get": {zero, tenant},
+	} {
+		p.check(t, noun, p.explain(t, noun, "", generic, args), "dead_letters_pkey")
+	}
+}
+
 // Outcomes find their firing in its own week: of the other partitions not one
 // page is read.
 func (p *plans) testOutcomes(t *testing.T) {
@@ -172,5 +205,6 @@ func outcomeArgs(jobs []int64, timers []string, dues []time.Time) []any {
 		slices.Repeat([]string{"a"}, n), slices.Repeat([]string{"webhook"}, n), dues, dues,
 		make([]*int32, n), make([]*string, n), make([]*string, n), make([]*string, n),
 		make([]bool, n), make([]*time.Time, n), "replica",
+		make([]*string, n), slices.Repeat([]string{"action"}, n), make([]bool, n), make([]bool, n),
 	}
 }

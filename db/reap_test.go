@@ -183,7 +183,7 @@ func TestWornActionsFail(t *testing.T) {
 	timer := get(t, d, f.ID)
 	assert.Equal(t, minoots.StatusFailed, timer.Status)
 	assert.Contains(t, *timer.FailureReason, "lost")
-	assert.Equal(t, []string{"action.failed", "action.succeeded", "timer.failed"}, eventTypes(t, database, f.ID))
+	assert.Equal(t, []string{"action.dead_lettered", "action.failed", "action.succeeded", "timer.failed"}, eventTypes(t, database, f.ID))
 	firing, err := d.FiringGet(t.Context(), tenant, f.ID, 1)
 	require.NoError(t, err)
 	assert.Equal(t, minoots.FiringFailed, firing.Status)

@@ -168,6 +168,8 @@ var withoutTenant = map[string]string{
 	"timer_upcoming":     "the kernel's heap: instants only",
 	"timer_backlog":      "a number for the operator",
 	"outcome_record":     "fenced by the running job; its rows carry the tenant that the fire gave them",
+	"dead_letter_forget": "retention goes by age",
+	"attempt_ended":      "of the firings that the recorder has just ended; a tenant for each of a group",
 	"firing_fail":        "the kernel's, in the fire transaction: of the firing that it has just made",
 	"key_find":           "the key is what tells the tenant",
 	"idempotency_forget": "upkeep goes by age",

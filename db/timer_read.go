@@ -21,6 +21,28 @@ func (d *DB) TimerGet(ctx context.Context, tenant string, id minoots.ID) (minoot
 	return t, notFound(translate(err), "timer")
 }
 
+//go:embed query/timer_many.sql
+var timerManySQL string
+
+// TimerMany gives those of a tenant's timers that there are among the ids, without
+// their firings, by id.
+func (d *DB) TimerMany(ctx context.Context, tenant string, ids []minoots.ID) (map[minoots.ID]minoots.Timer, error) {
+	rows, err := d.pool.Query(ctx, timerManySQL, ids, tenant)
+	if err != nil {
+		return nil, translate(err)
+	}
+	defer rows.Close()
+	timers := make(map[minoots.ID]minoots.Timer, len(ids))
+	for rows.Next() {
+		t, err := scanTimer(rows)
+		if err != nil {
+			return nil, translate(err)
+		}
+		timers[t.ID] = t
+	}
+	return timers, translate(rows.Err())
+}
+
 // TimerFilter says which of a tenant's timers to list. A zero field is no filter.
 type TimerFilter struct {
 	Statuses    []minoots.Status

@@ -86,17 +86,17 @@ func deliveries(fired []db.Fired) []minoots.Delivery {
 		if f.Actions == 0 {
 			continue
 		}
+		firing := minoots.Delivery{
+			TenantID: f.TenantID,
+			Timer: minoots.DeliveryTimer{
+				ID: f.ID, Name: f.Name, RequestedBy: f.RequestedBy, Labels: f.Labels, Metadata: f.Metadata,
+			},
+			Occurrence: f.Occurrence,
+			DueAt:      minoots.Instant{Time: f.DueAt}, FiredAt: minoots.Instant{Time: f.FiredAt},
+			AgentBinding: f.AgentBinding,
+		}
 		for _, action := range f.Bundle.Actions[:min(max(f.Bundle.Concurrency, 1), len(f.Bundle.Actions))] {
-			out = append(out, minoots.Delivery{
-				TenantID: f.TenantID,
-				Timer: minoots.DeliveryTimer{
-					ID: f.ID, Name: f.Name, RequestedBy: f.RequestedBy, Labels: f.Labels, Metadata: f.Metadata,
-				},
-				Occurrence: f.Occurrence,
-				DueAt:      minoots.Instant{Time: f.DueAt}, FiredAt: minoots.Instant{Time: f.FiredAt},
-				Action: action, Policy: f.Bundle.PolicyOf(action), AgentBinding: f.AgentBinding,
-				Alone: f.Actions == 1,
-			})
+			out = append(out, f.Bundle.Delivers(action, firing))
 		}
 	}
 	return out

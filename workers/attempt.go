@@ -72,7 +72,7 @@ func (a *attempter) here(ctx context.Context, k *task, cut func(*task)) (took ti
 }
 
 // nextRetry is when to try again: by the action's own policy and what the
-// receiver asked for.
+// receiver asked for. After a redrive it begins with the first wait again.
 func (a *attempter) nextRetry(d *minoots.Delivery, attempt int, asked time.Duration) time.Time {
 	_, wait := Judge(d, attempt, &minoots.Outcome{Retryable: true, RetryAfter: asked})
 	return a.clock.Now().Add(max(wait, time.Millisecond)) // River refuses what is not to come

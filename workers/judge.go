@@ -15,9 +15,9 @@ var _ db.Judge = Judge
 // asked for. It is the same for attempts that end here and for those that end in
 // an acknowledgement.
 func Judge(d *minoots.Delivery, attempt int, out *minoots.Outcome) (final bool, wait time.Duration) {
-	policy := d.Policy.Or(minoots.DefaultRetryPolicy)
-	if out.Success || !out.Retryable || attempt >= policy.MaxAttempts {
+	if out.Success || attempt >= d.MaxAttempts() || !action.Retries(d.Policy, out) {
 		return true, 0
 	}
-	return false, action.NextDelay(policy, d.WebhookID(), attempt, out.RetryAfter)
+	// After a redrive it begins with the first wait again.
+	return false, action.NextDelay(d.Policy.Or(minoots.DefaultRetryPolicy), d.WebhookID(), attempt-d.Base, out.RetryAfter)
 }

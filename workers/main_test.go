@@ -122,11 +122,10 @@ func deliveries(fired []db.Fired) (all []minoots.Delivery) {
 	for i := range fired {
 		f := &fired[i]
 		for _, action := range f.Bundle.Actions[:min(f.Bundle.Concurrency, f.Actions)] {
-			all = append(all, minoots.Delivery{
+			all = append(all, f.Bundle.Delivers(action, minoots.Delivery{
 				TenantID: f.TenantID, Timer: minoots.DeliveryTimer{ID: f.ID}, Occurrence: f.Occurrence,
 				DueAt: minoots.Instant{Time: f.DueAt}, FiredAt: minoots.Instant{Time: f.FiredAt},
-				Action: action, Policy: f.Bundle.PolicyOf(action), Alone: f.Actions == 1,
-			})
+			}))
 		}
 	}
 	return all

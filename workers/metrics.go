@@ -21,6 +21,8 @@ type metrics struct {
 	recordRetries prometheus.Counter
 	recordErrors  prometheus.Counter
 	superseded    prometheus.Counter
+	deadLetters   *prometheus.CounterVec
+	escalations   *prometheus.CounterVec
 	placements    *prometheus.CounterVec
 	movedOn       prometheus.Counter
 	lanes         prometheus.Gauge
@@ -61,6 +63,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		superseded: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "minoots_outcomes_superseded_total", Help: "Outcomes that changed nothing, because their job was no longer theirs.",
 		}),
+		deadLetters: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "minoots_dead_letters_total", Help: "Actions that ran out of attempts and of escalation, by kind; a redrive that fails counts again.",
+		}, []string{"kind"}),
+		escalations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "minoots_escalations_total", Help: "Actions that failed and were taken over by their escalation, by their kind.",
+		}, []string{"kind"}),
 		placements: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "minoots_deliveries_placed_total", Help: "Deliveries by where they were to run: here at once, in the queue of all, in a lane.",
 		}, []string{"place"}),
@@ -83,9 +91,14 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	for _, place := range []string{placeHere, placeQueue, placeLane} {
 		m.placements.WithLabelValues(place)
 	}
+	for _, kind := range minoots.ActionKinds { // an alert wants a 0 to grow from
+		m.deadLetters.WithLabelValues(string(kind))
+		m.escalations.WithLabelValues(string(kind))
+	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.startLateness, m.attempts, m.seconds, m.group, m.groupSeconds, m.recordRetries, m.recordErrors, m.superseded,
+		m.deadLetters, m.escalations,
 		m.placements, m.movedOn, m.lanes, m.desks,
 		m.present, m.losses, m.awaited,
 	} {
@@ -105,6 +118,18 @@ func (m *metrics) attempted(kind minoots.ActionKind, out *minoots.Outcome, final
 	}
 	m.attempts.WithLabelValues(string(kind), string(status), out.ErrorClass).Inc()
 	m.seconds.WithLabelValues(string(kind)).Observe(out.FinishedAt.Sub(out.StartedAt).Seconds())
+}
+
+// ended counts an outcome that is committed and was the last of its action.
+func (m *metrics) ended(r *db.OutcomeRecord) {
+	if !r.Final || r.Outcome.Success {
+		return
+	}
+	to := m.deadLetters
+	if r.Delivery.EscalatesTo() != nil {
+		to = m.escalations
+	}
+	to.WithLabelValues(string(r.Delivery.Action.Kind)).Inc()
 }
 
 // recorded counts one group.

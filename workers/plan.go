@@ -55,7 +55,7 @@ func (p *Planner) Plan(_ context.Context, deliveries []minoots.Delivery) (*db.Jo
 // place decides where one delivery runs.
 func (p *Planner) place(pl *plan, i int, d *minoots.Delivery, now time.Time) error {
 	args := actionJob{Delivery: *d}
-	if args.Policy == minoots.DefaultRetryPolicy {
+	if args.Policy.IsDefault() {
 		args.Policy = minoots.RetryPolicy{} // left out; see actionJob
 	}
 	text, err := json.Marshal(&args)
@@ -65,7 +65,7 @@ func (p *Planner) place(pl *plan, i int, d *minoots.Delivery, now time.Time) err
 	job := &pl.jobs.Jobs[i]
 	*job = db.Job{
 		Queue: string(d.Action.Kind), Args: text,
-		MaxAttempts: d.Policy.Or(minoots.DefaultRetryPolicy).MaxAttempts,
+		MaxAttempts: d.MaxAttempts(),
 	}
 	key := flowKey{d.TenantID, p.actions.Destination(d)}
 	crowding := false

@@ -182,6 +182,9 @@ func (r *recorder) commit(ctx context.Context, group []*pending) {
 			// although its answer was lost. Either way it is not ours any more.
 			r.metrics.superseded.Inc()
 		}
+		if err == nil && live[i] {
+			r.metrics.ended(&p.record)
+		}
 		if p.done != nil {
 			p.done <- err
 		}

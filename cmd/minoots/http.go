@@ -33,7 +33,7 @@ func startHTTP(name string, l net.Listener, h http.Handler, log *slog.Logger) *h
 		ErrorLog:          slog.NewLogLogger(log.With("part", name).Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
-	// gRPC needs HTTP/2, here without TLS as all else on this port.
+	// HTTP/2 without TLS, too: for event streams behind a proxy, and gRPC.
 	p.server.Protocols = new(http.Protocols)
 	p.server.Protocols.SetHTTP1(true)
 	p.server.Protocols.SetUnencryptedHTTP2(true)

@@ -83,7 +83,11 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newServe(), newMigrate(), newDev(), newDemo(), newTenants(), newKeys(), newSecrets(), newAcks(), newTimers(),
+		newServe(), newMigrate(), newDev(), newDemo(), newTenants(), newKeys(), newTimers(),
+		newDeadLetters(),
+		newEvents(),
+		newSecrets(),
+		newAcks(),
 		newPreview(), newAudit(), newOpenAPI(), newBench(), newChaos(), newSoak(), newVersion(), newEnvironment(),
 	)
 	prepare(root)

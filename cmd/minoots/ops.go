@@ -45,6 +45,7 @@ type health struct {
 	database pinger               // nil until connected
 	kernel   func() kernel.Status // nil without the role
 	listener bool                 // the kernel should be listening
+	oldest   *oldestTransaction   // nil without the api role
 }
 
 func (h *health) set(phase, reason string) {
@@ -83,6 +84,9 @@ type readiness struct {
 	Listener   string         `json:"listener"`   // on, lost or off
 	Secrets    string         `json:"secrets"`    // sealed, plain, mixed, locked or unknown
 	Kernel     *kernel.Status `json:"kernel,omitempty"`
+	// OldestTransaction is in seconds; what a long one has written, events too, is
+	// not to be seen before it ends.
+	OldestTransaction *float64 `json:"oldestTransactionSeconds,omitempty"`
 }
 
 // ok tells whether traffic may come. A lost listener costs punctuality, of at
@@ -105,6 +109,7 @@ func (h *health) check(ctx context.Context) readiness {
 			if refused = database.WritesRefused(ctx); refused != nil {
 				r.Writes = "refused"
 			}
+			r.OldestTransaction = h.oldestSeconds(ctx)
 		}
 	}
 	if status != nil {

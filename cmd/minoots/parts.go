@@ -9,6 +9,7 @@ import (
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/api"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/eventhub"
 	"github.com/minoots/minoots/kernel"
 	"github.com/minoots/minoots/workers"
 	"github.com/minoots/minoots/workers/action"
@@ -107,12 +108,13 @@ func (r *replica) waitForSchema(ctx context.Context, d *db.DB) error {
 // parts are the running pieces of a replica, nil where it lacks the role.
 type parts struct {
 	notifier, kernel, workers *loop
+	events                    *loop // feeds event streams
 	actions                   *action.Registry
 }
 
 func (p *parts) loops() []*loop {
 	var all []*loop
-	for _, l := range []*loop{p.notifier, p.workers, p.kernel} {
+	for _, l := range []*loop{p.notifier, p.events, p.workers, p.kernel} {
 		if l != nil {
 			all = append(all, l)
 		}
@@ -156,10 +158,18 @@ func (r *replica) build(pools *pools) (*parts, error) {
 	}
 	if pools.api != nil {
 		n := db.NewNotifier(pools.api, r.log)
+		hub, err := eventhub.New(eventhub.Config{DB: pools.api, Registerer: r.registry, Log: r.log})
+		if err != nil {
+			return nil, fmt.Errorf("make the event hub: %w", err)
+		}
+		p.events = &loop{name: "event hub", run: hub.Run}
+		r.watchTransactions(pools.api)
 		a, err := api.New(api.Config{
+			DB: pools.api, Hinter: n, Hub: hub,
+			Ready:      func(ctx context.Context) bool { return r.health.check(ctx).ok() },
+			Checks:     minoots.Checks{Parameters: p.actions.Check},
+			Registerer: r.registry, Log: r.log,
 			Follow: planner, Judge: workers.Judge,
-			DB: pools.api, Hinter: n, Ready: func(ctx context.Context) bool { return r.health.check(ctx).ok() },
-			Checks: minoots.Checks{Parameters: p.actions.Check}, Registerer: r.registry, Log: r.log,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("make api: %w", err)

@@ -1,5 +1,5 @@
 -- Changes of state that are not in the log: a timer made, paused, fired, ended or cancelled, an attempt
--- made. A paused timer's paused_at is the instant of its pause, or of an update of when it fires.
+-- made, a dead letter. A paused timer's paused_at is the instant of its pause, or of an update of when it fires.
 -- Attempts are dated by the replica that made them, which may be wrong by some time: hence the day.
 WITH since AS MATERIALIZED (
     SELECT greatest($1, minoots.history_begins('events') + interval '1 day') AS at
@@ -25,13 +25,17 @@ looked AS (
         occurrence, action_id, attempt
     FROM minoots.attempts
     WHERE finished_at >= (SELECT at FROM since)
+    UNION ALL
+    SELECT timer_id, 'action.dead_lettered', occurrence, action_id, 0 FROM minoots.dead_letters
+    WHERE created_at >= (SELECT at FROM since)
 ),
 logged AS (
     SELECT timer_id, type, CASE WHEN type IN ('timer.scheduled', 'timer.cancelled') THEN 0 ELSE occurrence END AS occurrence,
-        coalesce(data ->> 'actionId', '') AS action_id, coalesce((data ->> 'attempt')::integer, 0) AS attempt
+        coalesce(data ->> 'actionId', '') AS action_id,
+        CASE WHEN type = 'action.dead_lettered' THEN 0 ELSE coalesce((data ->> 'attempt')::integer, 0) END AS attempt
     FROM minoots.events
     WHERE occurred_at >= (SELECT at - interval '1 day' FROM since)
-        AND type IN ('timer.scheduled', 'timer.cancelled', 'timer.fired', 'timer.settled', 'timer.failed', 'action.succeeded', 'action.failed')
+        AND type IN ('timer.scheduled', 'timer.cancelled', 'timer.fired', 'timer.settled', 'timer.failed', 'action.succeeded', 'action.failed', 'action.dead_lettered')
     UNION ALL
     SELECT e.timer_id, 'timer.paused', 0, '', 0
     FROM minoots.events e

@@ -1,5 +1,6 @@
 -- Events that tell of what is not so: a firing or an attempt that is not there though history goes so
--- far back, an end other than the firing's, a cancelled timer that is not.
+-- far back, an end other than the firing's, a cancelled timer that is not. A firing that failed may have
+-- been settled since, by a redrive of what had failed.
 WITH begins AS MATERIALIZED (
     SELECT minoots.history_begins('firings') AS firings, minoots.history_begins('attempts') + interval '1 day' AS attempts
 ),
@@ -17,6 +18,13 @@ bad AS (
     LEFT JOIN minoots.firings f ON f.timer_id = l.timer_id AND f.occurrence = l.occurrence
     WHERE l.type = 'timer.fired' AND f.timer_id IS NULL AND l.due >= (SELECT firings FROM begins)
         OR l.type IN ('timer.settled', 'timer.failed') AND 'timer.' || f.status <> l.type
+            AND NOT (l.type = 'timer.failed' AND f.status = 'settled' AND (
+                l.occurred_at < (SELECT attempts FROM begins)
+                OR EXISTS (
+                    SELECT FROM minoots.attempts a
+                    WHERE a.timer_id = l.timer_id AND a.occurrence = l.occurrence AND a.status = 'failed'
+                )
+            ))
         OR l.type = 'timer.cancelled' AND l.status <> 'cancelled'
     UNION ALL
     SELECT l.timer_id || ' firing ' || l.occurrence || ' ' || l.type || ' ' || l.action_id || ' attempt ' || l.attempt

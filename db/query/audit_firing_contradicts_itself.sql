@@ -1,13 +1,13 @@
 -- Firings whose counts and status cannot all be true.
 WITH looked AS (
-    SELECT timer_id, occurrence, status, actions, ended, failed, settled_at, reason FROM minoots.firings
+    SELECT timer_id, occurrence, status, actions, stopped, ended, failed, settled_at, reason FROM minoots.firings
     WHERE due_at >= $1
 ),
 bad AS (
     SELECT timer_id || ' firing ' || occurrence || ' ' || status || ': ' || ended || ' of ' || actions || ', failed ' || failed AS what
     FROM looked
-    WHERE ended > actions OR failed > ended
-        OR status = 'running' AND (settled_at IS NOT NULL OR ended = actions)
+    WHERE ended > coalesce(stopped, actions) OR failed > ended OR stopped > actions
+        OR status = 'running' AND (settled_at IS NOT NULL OR ended = coalesce(stopped, actions))
         OR status IN ('settled', 'failed') AND settled_at IS NULL
         OR status = 'settled' AND (ended < actions OR failed > 0)
         OR status = 'failed' AND failed = 0 AND reason IS NULL

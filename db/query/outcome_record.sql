@@ -1,5 +1,6 @@
 -- Records a group of outcomes: ends the River jobs, writes the attempts, counts the firings on, settles
--- those whose last action ended, and with them their timers.
+-- those whose last action ended, and with them their timers. What has failed for good and does not
+-- escalate becomes a dead letter.
 --
 -- A job that is done is deleted, not marked: this statement then writes about half the WAL
 -- (docs/adr/0006-outcomes.md), and keeps River's table as small as what is under way. What it did stands in attempts.
@@ -15,27 +16,35 @@
 -- A job that is left to River is still running when its outcome is recorded once more, so that one is
 -- looked for; ON CONFLICT would cost all the others a second record of WAL.
 --
--- Locks: jobs belong to one worker each. Firings can be shared by the jobs of a bundle: they are
--- locked in the order of "progress", which is sorted, so that two groups cannot deadlock.
+-- Locks: jobs belong to one worker each, and so do the dead letters that are redriven. Firings can be
+-- shared by the jobs of a bundle: they are locked in the order of "progress", which is sorted, so that
+-- two groups cannot deadlock.
 --
 -- "started" counts on past the number of actions: the ones to start now are those from
--- started - ended_now up to started, as far as there are any.
+-- started - ended_now up to started, as far as there are any. A bundle that stops counts it no further,
+-- and ends with those begun so far ("stopped").
+--
+-- In a firing counts what is one of its actions, or takes over for one (escalates: not yet). A
+-- compensation does not, and a dead letter that was redriven has been counted: one that succeeds is
+-- taken off the failed ("mended"), and the last of them settles a firing that had failed.
 WITH given AS MATERIALIZED (
     SELECT * FROM unnest(
         $1::bigint[], $2::smallint[], $3::boolean[], $4::boolean[], $5::uuid[], $6::timestamptz[], $7::integer[],
         $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::integer[],
-        $14::text[], $15::text[], $16::text[], $17::boolean[], $18::timestamptz[]
+        $14::text[], $15::text[], $16::text[], $17::boolean[], $18::timestamptz[],
+        $20::text[], $21::text[], $22::boolean[], $23::boolean[]
     ) AS g (
         job_id, attempt, final, ok, timer_id, due_at, occurrence,
         tenant_id, action_id, kind, started_at, finished_at, http_status,
-        error_class, error, response, recurring, retry_at
+        error_class, error, response, recurring, retry_at,
+        escalates, phase, stops, redriven
     )
 ),
 done AS (
     DELETE FROM river.river_job j
     USING given g
     WHERE g.final AND j.id = g.job_id AND j.attempt = g.attempt AND j.state::text = 'running'
-    RETURNING g.*
+    RETURNING g.*, CASE WHEN NOT g.ok AND g.escalates IS NULL THEN j.args END AS delivery
 ),
 again AS (
     UPDATE river.river_job j
@@ -48,9 +57,9 @@ again AS (
 live AS MATERIALIZED (
     SELECT * FROM done
     UNION ALL
-    SELECT * FROM again
+    SELECT *, NULL FROM again
     UNION ALL
-    SELECT g.* FROM given g
+    SELECT g.*, NULL FROM given g
     JOIN river.river_job j ON j.id = g.job_id AND j.attempt = g.attempt AND j.state::text = 'running'
     WHERE NOT g.final AND g.retry_at IS NULL
 ),
@@ -67,52 +76,90 @@ tried AS (
     )
     RETURNING timer_id, occurrence, tenant_id, action_id, attempt, status
 ),
+dead AS (
+    INSERT INTO minoots.dead_letters AS d (timer_id, due_at, occurrence, http_status, attempts, tenant_id, action_id,
+        kind, phase, error_class, error, delivery)
+    SELECT timer_id, due_at, occurrence, http_status, attempt, tenant_id, action_id, kind, phase, error_class, error, delivery
+    FROM live
+    WHERE final AND NOT ok AND escalates IS NULL
+    ON CONFLICT (timer_id, occurrence, action_id) DO UPDATE
+    SET status = 'dead', attempts = excluded.attempts, http_status = excluded.http_status,
+        error_class = excluded.error_class, error = excluded.error
+    RETURNING id, timer_id, occurrence, tenant_id, action_id, attempts
+),
+resolved AS (
+    UPDATE minoots.dead_letters d
+    SET status = 'resolved', attempts = live.attempt, closed_at = now()
+    FROM live
+    WHERE live.final AND live.ok AND live.redriven AND d.timer_id = live.timer_id AND d.occurrence = live.occurrence
+        AND d.action_id = live.action_id
+),
 progress AS MATERIALIZED (
-    SELECT timer_id, occurrence, due_at, bool_or(recurring) AS recurring, count(*)::smallint AS ended,
-        (count(*) FILTER (WHERE NOT ok))::smallint AS failed,
+    SELECT timer_id, occurrence, due_at, bool_or(recurring) AS recurring,
+        (count(*) FILTER (WHERE NOT redriven))::smallint AS ended,
+        (count(*) FILTER (WHERE NOT redriven AND NOT ok))::smallint AS failed,
+        (count(*) FILTER (WHERE redriven AND ok))::smallint AS mended,
+        bool_or(stops AND NOT redriven AND NOT ok) AS stops,
         min(action_id || ': ' || error) FILTER (WHERE NOT ok) AS reason
     FROM live
-    WHERE final
+    WHERE final AND escalates IS NULL AND phase <> 'compensation' AND (ok OR NOT redriven)
     GROUP BY timer_id, occurrence, due_at
     ORDER BY timer_id, occurrence
 ),
 firings AS (
     UPDATE minoots.firings f
-    SET ended = f.ended + p.ended,
-        failed = f.failed + p.failed,
-        started = f.started + p.ended,
-        reason = coalesce(f.reason, p.reason),
-        settled_at = CASE WHEN f.ended + p.ended >= f.actions THEN now() END,
-        status = CASE
-            WHEN f.ended + p.ended < f.actions THEN 'running'
-            WHEN f.failed + p.failed > 0 THEN 'failed'
+    SET (ended, failed, started, stopped, status, settled_at, reason) = (
+        SELECT n.ended, n.failed, f.started + CASE WHEN n.stopped IS NULL THEN p.ended ELSE 0 END, n.stopped, b.status,
+            CASE WHEN b.status = f.status THEN f.settled_at ELSE now() END,
+            CASE WHEN b.status <> 'settled' THEN coalesce(f.reason, p.reason) END
+        FROM (SELECT f.ended + p.ended AS ended, greatest(f.failed + p.failed - p.mended, 0) AS failed,
+            CASE WHEN f.stopped IS NULL AND p.stops THEN least(f.started, f.actions) ELSE f.stopped END AS stopped) n
+        CROSS JOIN LATERAL (SELECT CASE
+            WHEN n.ended < coalesce(n.stopped, f.actions) THEN f.status
+            WHEN n.failed > 0 OR n.stopped < f.actions THEN 'failed'
             ELSE 'settled'
-        END
+        END AS status) b
+    )
     FROM progress p
-    WHERE f.timer_id = p.timer_id AND f.occurrence = p.occurrence AND f.due_at = p.due_at AND f.status = 'running'
+    WHERE f.timer_id = p.timer_id AND f.occurrence = p.occurrence AND f.due_at = p.due_at
+        AND (f.status = 'running' OR f.status = 'failed' AND p.mended > 0)
     RETURNING f.timer_id, f.occurrence, f.tenant_id, f.status, f.reason, f.actions, f.bundle, p.recurring,
-        f.started - p.ended AS next_from, f.started AS next_to
+        f.status <> 'running' AND f.settled_at = now() AS over,
+        f.status = 'running' AND f.stopped IS NULL AND f.started - p.ended < f.actions AS goes_on,
+        f.started - p.ended AS next_from, least(f.started, f.actions) AS next_to
 ),
 timers AS (
     UPDATE minoots.timer_states s
     SET status = f.status, settled_at = now(), updated_at = now(), version = s.version + 1,
         failure_reason = CASE WHEN f.status = 'failed' THEN f.reason END
     FROM firings f
-    WHERE s.id = f.timer_id AND f.status <> 'running' AND NOT f.recurring AND s.status = 'fired'
+    WHERE s.id = f.timer_id AND f.over AND NOT f.recurring AND s.occurrence = f.occurrence
+        AND (s.status = 'fired' OR s.status = 'failed' AND f.status = 'settled')
 ),
 logged AS (
     INSERT INTO minoots.events (timer_id, occurrence, tenant_id, type, data)
-    SELECT timer_id, occurrence, tenant_id, CASE status WHEN 'succeeded' THEN 'action.succeeded' ELSE 'action.failed' END,
-        json_build_object('actionId', action_id, 'attempt', attempt, 'final', status <> 'retrying')
-    FROM tried
+    SELECT t.timer_id, t.occurrence, t.tenant_id, CASE t.status WHEN 'succeeded' THEN 'action.succeeded' ELSE 'action.failed' END,
+        CASE WHEN e.escalates IS NULL
+            THEN json_build_object('actionId', t.action_id, 'attempt', t.attempt, 'final', t.status <> 'retrying')
+            ELSE json_build_object('actionId', t.action_id, 'attempt', t.attempt, 'final', true, 'escalatedTo', e.escalates)
+        END
+    FROM tried t
+    LEFT JOIN (SELECT timer_id, occurrence, action_id, escalates FROM live WHERE escalates IS NOT NULL) e
+        ON e.timer_id = t.timer_id AND e.occurrence = t.occurrence AND e.action_id = t.action_id
     UNION ALL
-    SELECT timer_id, occurrence, tenant_id, 'timer.' || status, NULL FROM firings WHERE status <> 'running'
+    SELECT timer_id, occurrence, tenant_id, 'action.dead_lettered',
+        json_build_object('actionId', action_id, 'attempt', attempts, 'deadLetterId', id)
+    FROM dead
+    UNION ALL
+    SELECT timer_id, occurrence, tenant_id, 'timer.' || status, NULL FROM firings WHERE over
 ),
 following AS MATERIALIZED (
-    SELECT timer_id, occurrence, next_from, least(next_to, actions) AS next_to, bundle
+    SELECT timer_id, occurrence, CASE WHEN goes_on THEN next_from END AS next_from, next_to,
+        CASE WHEN goes_on THEN bundle END AS bundle, over AND status = 'failed' AS failed
     FROM firings
-    WHERE next_from < actions AND status = 'running'
+    WHERE goes_on OR over AND status = 'failed'
 )
-SELECT live.job_id, live.attempt, following.next_from, following.next_to, following.bundle
+SELECT live.job_id, live.attempt, following.next_from, following.next_to, following.bundle,
+    coalesce(following.failed, false) AS failed
 FROM live
 LEFT JOIN following ON live.final AND following.timer_id = live.timer_id AND following.occurrence = live.occurrence;

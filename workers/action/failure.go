@@ -32,6 +32,7 @@ const (
 	ClassSigning       = "signing"        // no signing secret could be had, so nothing was sent
 	ClassParameters    = "parameters"     // the stored parameters do not validate, so nothing was sent
 	ClassUnavailable   = "unavailable"    // this process has no executor for the kind
+	ClassAborted       = "aborted"        // the receiver failed, and asked for no more attempts
 	ClassCancelled     = "cancelled"      // this process is shutting down; says nothing about the receiver
 )
 

@@ -73,7 +73,7 @@ func TestWebhookFailures(t *testing.T) {
 		"redirect":           {redirecting, ClassRedirect, final, 302, 0},
 		"switches protocols": {raw(func(c *net.TCPConn) { dribble(c, "HTTP/1.1 101 Switching Protocols\r\n\r\n") }), ClassHTTPStatus, final, 101, 0},
 		"400":                {http1(answering(400, "no")), ClassHTTPStatus, final, 400, 0},
-		"410":                {asking(410, "5"), ClassHTTPStatus, final, 410, 0},
+		"410":                {asking(410, "5"), ClassHTTPStatus, final, 410, 5 * time.Second},
 		"500":                {http1(answering(500, "oops")), ClassHTTPStatus, retried, 500, 0},
 		"429 in seconds":     {asking(429, "17"), ClassHTTPStatus, retried, 429, 17 * time.Second},
 		"503 by date":        {asking(503, now.Add(time.Minute).Format(http.TimeFormat)), ClassHTTPStatus, retried, 503, time.Minute},

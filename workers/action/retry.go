@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ var retriedClass = map[string]bool{
 	ClassAddressDenied: false, // a wrong URL or an attack; asking again is a port scan by another name
 	ClassRedirect:      false, // the receiver has moved; the URL must be changed
 	ClassParameters:    false,
+	ClassAborted:       false, // as the receiver asked
 }
 
 // retriedStatus says which HTTP answers are retried: all of 5xx, and the three
@@ -48,6 +50,37 @@ func retryable(class string, status int) bool {
 		return retriedStatus(status)
 	}
 	return retriedClass[class]
+}
+
+// Retries tells whether a failed attempt is to be tried again: by the table, or by
+// what the policy adds to it. An abort ends it whatever the policy says, and 410
+// Gone, the Standard Webhooks' word for it, unless the policy names that status.
+func Retries(policy minoots.RetryPolicy, out *minoots.Outcome) bool {
+	switch {
+	case out.Retryable || len(policy.RetryOn) == 0:
+		return out.Retryable
+	case out.HTTPStatus != 0 && out.ErrorClass != ClassAborted && slices.Contains(policy.RetryOn, strconv.Itoa(out.HTTPStatus)):
+		return true
+	case out.HTTPStatus == http.StatusGone:
+		return false
+	default:
+		return slices.Contains(minoots.RetryOnClasses, out.ErrorClass) && slices.Contains(policy.RetryOn, out.ErrorClass)
+	}
+}
+
+// deliveryControl is the header by which a receiver says that it wants no more of
+// a delivery. Standard Webhooks 1.0 have 410 for that and nothing for a single
+// message; this is how Svix, whose people write them, do it. disable is about all
+// deliveries to a receiver, of which this one is the only that we know.
+const deliveryControl = "Webhook-Delivery"
+
+// aborted makes a failure final if the receiver asked for that.
+func aborted(f failure, answer http.Header) failure {
+	asked := strings.ToLower(strings.TrimSpace(answer.Get(deliveryControl)))
+	if f.class == "" || asked != "abort-message" && asked != "disable" {
+		return f
+	}
+	return failure{ClassAborted, f.text + ", and asked for no more attempts (webhook-delivery: " + asked + ")"}
 }
 
 // MaxRetryAfter is the longest Retry-After that is believed: a week, the longest
@@ -77,15 +110,18 @@ func ParseRetryAfter(value string, now time.Time) time.Duration {
 	return min(max(at.Sub(now), 0), MaxRetryAfter)
 }
 
+// delayLeast is the least wait before another attempt, unless the policy's own
+// delay is shorter.
+const delayLeast = 10 * time.Millisecond
+
 // NextDelay is the wait after the given failed attempt (1 is the first): the
-// policy's delay with equal jitter, or what the receiver asked for if that is
-// longer, and never longer than the policy's BackoffMaxMs. Always above 0.
+// policy's delay with full jitter, or what the receiver asked for and that on top,
+// and never longer than the policy's BackoffMaxMs. Always above 0.
 //
-// Equal jitter spreads over [delay/2, delay]. When a receiver fails under a
-// storm, its 20,000 retries must not come back as one wave. Full jitter,
-// [0, delay], spreads better, but lets some retries follow at once, and the
-// policy's owner asked for a wait. After a Retry-After the same spread is added
-// on top, since everybody was told the same second.
+// Full jitter spreads over all of the delay: when a receiver fails under a storm,
+// its 20,000 retries must not come back as one wave, and everything that is not
+// spread is a wave. The floor keeps a retry from following at once. After a
+// Retry-After the spread is added, since everybody was told the same second.
 //
 // The jitter is a hash of the delivery and the attempt, not a random number: a
 // replica that computes the delay again, after a crash, comes to the same one.
@@ -94,9 +130,9 @@ func NextDelay(policy minoots.RetryPolicy, webhookID string, attempt int, retryA
 	longest := time.Duration(min(policy.BackoffMaxMs, MaxRetryAfter.Milliseconds())) * time.Millisecond
 	delay := max(policy.Delay(attempt), 0)
 
-	half := delay / 2
-	spread := time.Duration(jitter(webhookID, attempt) % uint64(delay-half+1))
-	wait := max(half, retryAfter) + spread
+	least := min(delayLeast, delay)
+	spread := least + time.Duration(jitter(webhookID, attempt)%uint64(delay-least+1))
+	wait := min(max(retryAfter, 0), MaxRetryAfter) + min(spread, MaxRetryAfter)
 	return max(min(wait, longest), time.Millisecond)
 }
 

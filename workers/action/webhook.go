@@ -108,8 +108,8 @@ func (w *Webhook) deliver(caller context.Context, d *minoots.Delivery, attempt i
 	}
 	out.HTTPStatus = answer.StatusCode
 	out.Response = readAnswer(answer)
-	failed = judge(answer.StatusCode)
-	if failed.class != "" && retryable(failed.class, answer.StatusCode) {
+	failed = aborted(judge(answer.StatusCode), answer.Header)
+	if failed.class != "" {
 		out.RetryAfter = ParseRetryAfter(answer.Header.Get("Retry-After"), w.now())
 	}
 	return failed

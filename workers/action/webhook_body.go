@@ -19,6 +19,9 @@ type payloadData struct {
 	Firing  payloadFiring `json:"firing"`
 	Action  payloadAction `json:"action"`
 	Attempt int           `json:"attempt"`
+	// Cause is told to escalations, Compensates to compensations.
+	Cause       *minoots.ActionEnd   `json:"cause,omitempty"`
+	Compensates *minoots.Compensates `json:"compensates,omitempty"`
 }
 
 type payloadTimer struct {
@@ -65,6 +68,7 @@ func newPayload(d *minoots.Delivery, attempt int) payload {
 			Firing:  payloadFiring{Occurrence: d.Occurrence, DueAt: d.DueAt.String(), FiredAt: firedAt},
 			Action:  payloadAction{ID: d.Action.ID, Kind: d.Action.Kind},
 			Attempt: attempt,
+			Cause:   d.Cause, Compensates: d.Compensates,
 		},
 	}
 }

@@ -796,7 +796,7 @@ type TimerEventStreamRequest struct {
 	TenantId string                 `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// timer.fired, timer.*, *; none is all.
 	Topics []string `protobuf:"bytes,2,rep,name=topics,proto3" json:"topics,omitempty"`
-	// The cursor of the last event that the client has dealt with; empty is from now on.
+	// The cursor of the last event that the client has dealt with, or oldest; empty is from now on.
 	After         string `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
