@@ -13,6 +13,17 @@ type AgentBinding struct {
 	AcknowledgementTimeoutMs int64           `json:"acknowledgementTimeoutMs,omitempty" minimum:"0" maximum:"604800000" doc:"Default 60000."`
 }
 
+// The adapters of the contract: how an agent is spoken to.
+const (
+	AdapterMCP       = "mcp"       // a tool of an MCP server, over streamable HTTP
+	AdapterLangChain = "langchain" // LangServe, or LangGraph's platform
+	AdapterAutoGen   = "autogen"   // AutoGen's chat service, or AutoGen Studio
+	AdapterCustom    = "custom"    // an HTTP POST of the payload
+)
+
+// AgentAdapters lists the adapters of the contract.
+var AgentAdapters = []string{AdapterMCP, AdapterLangChain, AdapterAutoGen, AdapterCustom}
+
 // Acknowledgement is how an agent says that it has taken a delivery on: by a POST
 // to the URL, before it expires. Adapters send it with the delivery.
 type Acknowledgement struct {

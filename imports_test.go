@@ -30,9 +30,9 @@ var layers = []struct {
 		"the one door to Postgres knows no layer above it; of River only its migrations"},
 	{"kernel", []string{"", "db", prometheus},
 		"the kernel fires and does not execute: it reaches the workers through kernel.Planner, so that it runs and is tested without them"},
-	{"workers/action", []string{""},
+	{"workers/action", []string{"", nats, cel, mcp},
 		"an executor is spec in, outcome out: without a database, a new kind is one file and its test needs no server"},
-	{"workers/relay", []string{"", "db", prometheus},
+	{"workers/relay", []string{"", "db", nats, prometheus},
 		"it copies the log: it knows no action and no job"},
 	{"workers", []string{"", "db", "workers/action", river, pgx, prometheus},
 		"workers record what was done: they do not know when or why it was due"},
@@ -44,6 +44,8 @@ var layers = []struct {
 		"what users import to call the service must not drag the service in"},
 	{"internal/cron", []string{""},
 		"when a recurrence is due follows from data alone: the same in the API, the kernel and a terminal without a server"},
+	{"internal/natsconn", []string{nats, prometheus},
+		"it is shared by what publishes, and knows nothing of it"},
 	{"internal/tzdb", nil,
 		"it is a database in the binary, and anybody may read it"},
 	{"internal/fault", nil,
@@ -60,10 +62,13 @@ const (
 	river      = "github.com/riverqueue/river"
 	huma       = "github.com/danielgtaylor/huma/v2"
 	prometheus = "github.com/prometheus/client_golang"
+	nats       = "github.com/nats-io"
+	cel        = "cel.dev/cel-go"
+	mcp        = "github.com/modelcontextprotocol/go-sdk"
 )
 
 // heavy are the libraries whose place is decided here; others are free.
-var heavy = []string{pgx, goose, river, huma, prometheus}
+var heavy = []string{pgx, goose, river, huma, prometheus, nats, cel, mcp}
 
 func TestImportsGoOneWay(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package minoots
 
 import (
 	"encoding/json"
+	"time"
 )
 
 // TimerSpec is a timer as a caller asks for it: when, and which actions.
@@ -50,14 +51,26 @@ type Timer struct {
 	Misfire       *Misfire          `json:"misfire,omitempty"`
 	JitterMs      int64             `json:"jitterMs"`
 	LastFiring    *Firing           `json:"lastFiring,omitempty"`
+	Herd          *Herd             `json:"herd,omitempty" doc:"In the answer to a create, if many timers of the tenant's are due in the same second."`
 }
 
 // Misfire says what to do with a timer that is found past due by more than GraceMs.
 type Misfire struct {
 	Policy  MisfirePolicy `json:"policy" enum:"fire_once,fire_all,skip"`
-	GraceMs int64         `json:"graceMs,omitempty" minimum:"0" maximum:"31536000000"`
+	GraceMs int64         `json:"graceMs,omitempty" minimum:"0" maximum:"31536000000" doc:"How late is not yet missed. Default, also for 0, 60000."`
 	// MaxLatenessMs is how late a firing may be at most, in milliseconds.
 	MaxLatenessMs int64 `json:"maxLatenessMs,omitempty" minimum:"0" maximum:"31536000000" doc:"A firing later than this is skipped, and says so. Default: never too late."`
+}
+
+// DefaultGrace is the grace where none is given.
+const DefaultGrace = time.Minute
+
+// Grace is how late a firing may be without being missed.
+func (m *Misfire) Grace() time.Duration {
+	if m == nil || m.GraceMs == 0 {
+		return DefaultGrace
+	}
+	return time.Duration(m.GraceMs) * time.Millisecond
 }
 
 // MisfirePolicy names what Misfire does.

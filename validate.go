@@ -27,7 +27,9 @@ var actionIDPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$`)
 
 // ParameterChecker says what is wrong with the parameters of an action of one
 // kind, or that the kind is not available here. Paths are below "parameters".
-type ParameterChecker func(kind ActionKind, parameters json.RawMessage) []FieldError
+// agent is the timer's binding, on which an agent_prompt's parameters depend; nil
+// if it has none.
+type ParameterChecker func(kind ActionKind, parameters json.RawMessage, agent *AgentBinding) []FieldError
 
 // Checks are what this package cannot tell for itself, since it imports nothing.
 // One that is nil finds nothing.
@@ -55,7 +57,7 @@ func (s *TimerSpec) Validate(now time.Time, checks Checks) error {
 		s.Misfire.validate(&bad)
 	}
 	if s.ActionBundle != nil {
-		s.ActionBundle.validate(&bad, checks.Parameters, s.AgentBinding != nil)
+		s.ActionBundle.validate(&bad, checks.Parameters, s.AgentBinding)
 	}
 	if s.AgentBinding != nil {
 		s.AgentBinding.validate(&bad, checks.Agent)
@@ -85,7 +87,19 @@ func (s *TimerSpec) validateWhen(bad *problems, now time.Time, checks Checks) {
 		}
 	}
 	if s.Recurrence != nil {
-		bad.add("recurrence", "is not available in this version; give duration or fireAt")
+		s.validateRecurrence(bad, now, checks)
+	}
+}
+
+// validateRecurrence tells what is wrong with a recurrence: all of it by the
+// check, and what shows without reading the expression else.
+func (s *TimerSpec) validateRecurrence(bad *problems, now time.Time, checks Checks) {
+	if checks.Recurrence != nil {
+		*bad = append(*bad, checks.Recurrence(s, now)...)
+		return
+	}
+	for _, f := range s.Recurrence.Validate(now) {
+		bad.add(strings.TrimSuffix("recurrence."+f.Path, "."), "%s", f.Message)
 	}
 }
 

@@ -11,11 +11,11 @@ import (
 type bundleCheck struct {
 	bad        *problems
 	parameters ParameterChecker
-	agent      bool            // is there an agent to wake?
+	agent      *AgentBinding   // the agent to wake, if there is one
 	seen       map[string]bool // ids, which are part of webhook-id
 }
 
-func (b *Bundle) validate(bad *problems, parameters ParameterChecker, agent bool) {
+func (b *Bundle) validate(bad *problems, parameters ParameterChecker, agent *AgentBinding) {
 	const at = "actionBundle"
 	if b.Concurrency < 0 || b.Concurrency > MaxActions {
 		bad.add(at+".concurrency", "must be from 1 to %d", MaxActions)
@@ -52,10 +52,10 @@ func (c *bundleCheck) action(at string, a *Action, depth int) {
 	switch {
 	case !slices.Contains(ActionKinds, a.Kind):
 		c.bad.add(at+".kind", "must be one of %v", ActionKinds)
-	case a.Kind == KindAgentPrompt && !c.agent:
+	case a.Kind == KindAgentPrompt && c.agent == nil:
 		c.bad.add(at+".kind", "agent_prompt needs an agentBinding, which says which agent to wake")
 	case c.parameters != nil:
-		for _, f := range c.parameters(a.Kind, a.Parameters) {
+		for _, f := range c.parameters(a.Kind, a.Parameters, c.agent) {
 			c.bad.add(strings.TrimSuffix(at+"."+f.Path, "."), "%s", f.Message)
 		}
 	}

@@ -103,7 +103,7 @@ func TestValidateRefuses(t *testing.T) {
 	}{
 		{"", "exactly one of duration, fireAt and recurrence, and has 0", func(s *minoots.TimerSpec) { s.Duration = nil }},
 		{"", "and has 2", func(s *minoots.TimerSpec) { s.FireAt = at(now.Add(time.Hour)) }},
-		{"recurrence", "not available", func(s *minoots.TimerSpec) { s.Duration, s.Recurrence = nil, &minoots.Recurrence{Cron: "@daily"} }},
+		{"recurrence", "exactly one of cron", func(s *minoots.TimerSpec) { s.Duration, s.Recurrence = nil, &minoots.Recurrence{} }},
 		{"duration", "from 1ms to 36525d", func(s *minoots.TimerSpec) { s.Duration = ptr(minoots.Duration(0)) }},
 		{"duration", "from 1ms", func(s *minoots.TimerSpec) { s.Duration = ptr(minoots.Duration(time.Millisecond - 1)) }},
 		{"duration", "from 1ms", func(s *minoots.TimerSpec) { s.Duration = ptr(minoots.Duration(-time.Hour)) }},
@@ -214,7 +214,7 @@ func TestValidateAsksAboutParameters(t *testing.T) {
 	t.Parallel()
 	s := good()
 	s.ActionBundle.Actions[1].Parameters = json.RawMessage(`{"url":1}`)
-	fields := refused(t, s.Validate(now, minoots.Checks{Parameters: func(kind minoots.ActionKind, parameters json.RawMessage) []minoots.FieldError {
+	fields := refused(t, s.Validate(now, minoots.Checks{Parameters: func(kind minoots.ActionKind, parameters json.RawMessage, _ *minoots.AgentBinding) []minoots.FieldError {
 		switch {
 		case kind == minoots.KindWebhook:
 			return nil
@@ -230,7 +230,7 @@ func TestValidateAsksAboutParameters(t *testing.T) {
 	}, fields)
 
 	s.ActionBundle.Actions[1].Kind = "email"
-	assert.Len(t, refused(t, s.Validate(now, minoots.Checks{Parameters: func(kind minoots.ActionKind, _ json.RawMessage) []minoots.FieldError {
+	assert.Len(t, refused(t, s.Validate(now, minoots.Checks{Parameters: func(kind minoots.ActionKind, _ json.RawMessage, _ *minoots.AgentBinding) []minoots.FieldError {
 		assert.NotEqual(t, minoots.ActionKind("email"), kind, "asked about a kind that does not exist")
 		return nil
 	}})), 1)

@@ -69,6 +69,7 @@ type Config struct {
 type API struct {
 	db      *db.DB
 	creates *db.Coalescer
+	herds   herds
 	hinter  Hinter
 	hub     *eventhub.Hub
 	checks  minoots.Checks
@@ -132,6 +133,7 @@ func build(cfg Config) *API {
 	a.keyRoutes()
 	a.secretRoutes()
 	a.acknowledgementRoutes()
+	a.destinationRoutes()
 	a.tenantRoutes()
 	a.grpcRoutes()
 	finishSchemas(a.huma.OpenAPI().Components.Schemas)

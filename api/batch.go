@@ -68,6 +68,7 @@ func (a *API) createTimers(ctx context.Context, in *createTimersInput) (*createT
 		return nil, err
 	}
 	a.hint(created...)
+	a.warnOfHerds(ctx, principalOf(ctx).TenantID, created)
 	out := &createTimersOutput{Body: createdTimers{Timers: make([]minoots.Timer, len(created))}}
 	for i := range created {
 		out.Body.Timers[i] = created[i].Timer

@@ -20,6 +20,7 @@ import (
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/api"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/cron"
 	"github.com/minoots/minoots/internal/testdb"
 )
 
@@ -50,7 +51,7 @@ func setup(t testing.TB) *bundle {
 	require.NoError(t, err)
 	t.Cleanup(b.db.Close)
 	b.api, err = api.New(api.Config{
-		DB: b.db, Hinter: b.hints, Checks: minoots.Checks{Parameters: checkParameters}, Registerer: b.registry,
+		DB: b.db, Hinter: b.hints, Checks: minoots.Checks{Parameters: checkParameters, Recurrence: cron.CheckTimer}, Registerer: b.registry,
 		Follow: follower{}, Judge: func(_ *minoots.Delivery, attempt int, out *minoots.Outcome) (bool, time.Duration) {
 			return out.Success || !out.Retryable || attempt >= 2, time.Hour
 		},
@@ -156,7 +157,7 @@ func (a *answer) problem() api.Problem {
 }
 
 // checkParameters stands for the executors' checks.
-func checkParameters(kind minoots.ActionKind, parameters json.RawMessage) []minoots.FieldError {
+func checkParameters(kind minoots.ActionKind, parameters json.RawMessage, _ *minoots.AgentBinding) []minoots.FieldError {
 	var p struct{ URL string }
 	if kind != minoots.KindWebhook {
 		return []minoots.FieldError{{Path: "kind", Message: "is not available in this version"}}

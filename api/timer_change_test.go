@@ -124,7 +124,7 @@ func TestBadChanges(t *testing.T) {
 		{"past", `{"fireAt":"2020-01-01T00:00:00Z"}`, "fireAt", "is in the past", 422},
 		{"bad duration", `{"name":"b","duration":"soon"}`, "duration", "not a duration", 422},
 		{"too far", `{"duration":"40000d"}`, "duration", "100 years", 422},
-		{"recurrence", `{"recurrence":{"cron":"0 9 * * *"}}`, "recurrence", "not available", 422},
+		{"recurrence", `{"recurrence":{"cron":"0 9 * *"}}`, "recurrence.cron", "want 5 fields", 422},
 		{"NUL", `{"name":"b\u0000"}`, "name", "NUL", 422},
 		{"NUL within", `{"metadata":{"a":"\u0000"}}`, "metadata.a", "NUL", 422},
 		{"long", `{"name":"` + strings.Repeat("x", 257) + `"}`, "name", "256 characters", 422},

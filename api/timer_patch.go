@@ -21,7 +21,8 @@ func (a *API) timerPatchRoutes() {
 		Summary: "Change a timer",
 		Description: "A merge patch (RFC 7396) of a scheduled or paused timer: what it names is replaced, null takes " +
 			"away, objects are merged, lists are not. The whole must validate as a new timer would. A `duration` counts from now, and " +
-			"replaces a `fireAt`, as that replaces a `duration`. With `If-Match`, a timer that has changed since is " +
+			"replaces a `fireAt` or a `recurrence`, as each of these replaces the others. A `recurrence` is merged, and " +
+			"computed anew from now. With `If-Match`, a timer that has changed since is " +
 			"status 412.",
 		Role: minoots.RoleTimerWrite, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
 		Example: `{"name": "resume-later", "duration": "2h", "labels": {"session": null, "urgent": "no"}}`,
@@ -115,10 +116,14 @@ func (a *API) patched(ctx context.Context, t minoots.Timer, patch timerPatch) (d
 		update.Fields = append(update.Fields, field)
 	}
 	slices.Sort(update.Fields)
-	definition, err := json.Marshal(minoots.TimerSpec{
+	old := minoots.TimerSpec{
 		Name: t.Name, Labels: t.Labels, Metadata: t.Metadata, ActionBundle: t.ActionBundle,
 		AgentBinding: t.AgentBinding, Misfire: t.Misfire, JitterMs: t.JitterMs,
-	})
+	}
+	if _, given := changes["recurrence"]; given {
+		old.Recurrence = t.Recurrence
+	}
+	definition, err := json.Marshal(old)
 	if err != nil {
 		return update, err
 	}
@@ -142,20 +147,43 @@ func (a *API) patched(ctx context.Context, t minoots.Timer, patch timerPatch) (d
 	if err := a.validate(ctx, spec); err != nil {
 		return update, err
 	}
+	_, jitter := changes["jitterMs"]
 	if !moves {
 		spec.Duration = nil
+		if jitter && t.Recurrence != nil {
+			if err := a.checkJitter(*spec, *t.Recurrence); err != nil {
+				return update, err
+			}
+		}
 	}
-	_, jitter := changes["jitterMs"]
 	update.MovesDue = moves || jitter
 	return update, nil
+}
+
+// checkJitter holds a new jitter to a recurrence that stays. What else there may
+// be to say of that was said when it was set.
+func (a *API) checkJitter(spec minoots.TimerSpec, r minoots.Recurrence) error {
+	if a.checks.Recurrence == nil {
+		return nil
+	}
+	spec.Recurrence, r.EndAt = &r, nil // it may have ended meanwhile
+	for _, f := range a.checks.Recurrence(&spec, a.db.Clock().Now()) {
+		if f.Path == "jitterMs" {
+			return invalid("timer", f.Path, "%s", f.Message)
+		}
+	}
+	return nil
 }
 
 // keepsTime tells whether a patch that sets no time leaves the timer the one it
 // has. What a timer does not have, null may take away.
 func keepsTime(t minoots.Timer, changes map[string]json.RawMessage) bool {
 	taken := "fireAt"
-	if t.Duration != nil {
+	switch {
+	case t.Duration != nil:
 		taken = "duration"
+	case t.Recurrence != nil:
+		taken = "recurrence"
 	}
 	_, given := changes[taken]
 	return !given

@@ -71,7 +71,9 @@ func (a *API) createTimer(ctx context.Context, in *createTimerInput) (*createTim
 	if err != nil {
 		return nil, err
 	}
-	timer := created.Timer
+	warned := []db.Created{created}
+	a.warnOfHerds(ctx, principalOf(ctx).TenantID, warned)
+	timer := warned[0].Timer
 	out := &createTimerOutput{
 		Status: http.StatusCreated, Location: "/v1/timers/" + timer.ID.String(), ETag: etag(timer), Body: timer,
 	}

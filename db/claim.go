@@ -32,6 +32,8 @@ type ClaimRequest struct {
 	Limit int
 	// Now stands for the database's now() in tests; zero for now().
 	Now time.Time
+	// Report, if there, is told what the claim did beside firing.
+	Report *ClaimReport
 }
 
 // Fired is a timer that a claim has fired, with what its actions need.
@@ -51,12 +53,43 @@ type Fired struct {
 	// Unreadable says why the definition does not decode, which only a row that
 	// was not written by MINOOTS can cause; nil for all others.
 	Unreadable error
+	// Recurring says that the timer goes on: the outcome of this firing leaves its
+	// status alone.
+	Recurring bool
+
+	judged *judged // if Go says what becomes of it
 }
 
-// TimerClaim runs the fire transaction: it claims due timers, asks plan for the
-// jobs of what it has claimed, inserts them and commits, in two round trips. It
+// Fail has the firing fail, of whose actions no jobs can be made, in the claim's
+// transaction. A recurring timer goes on.
+func (f *Fired) Fail(ctx context.Context, tx Tx, reason string) error {
+	if f.judged != nil { // not written yet
+		f.judged.refused = reason
+		return nil
+	}
+	return FiringFail(ctx, tx, f.ID, f.Occurrence, f.DueAt, reason)
+}
+
+// ClaimReport is what a fire transaction did beside what it fired.
+type ClaimReport struct {
+	// Taken is how many timers it locked: of those that misfired some may not have
+	// fired. Left says that it could not see to all of these.
+	Taken   int
+	Left    bool
+	Skipped int // firings
+	// At is the database's time; zero if nothing was taken.
+	At time.Time
+	// Last is up to when it has taken what was due, as far as it was not held by others.
+	Last time.Time
+	// Next is when recurring timers that were taken are due again.
+	Next []time.Time
+}
+
+// TimerClaim runs the fire transaction: it claims due timers, says what becomes of
+// the recurring ones and of those that may be skipped (judge.go), asks plan for the
+// jobs of what fires, inserts them and commits, in two round trips. It
 // gives what it claimed, also beside an error that came after the claim; with
-// nothing it rolls back and does not call plan. If
+// nothing it rolls back, and where nothing fires it does not call plan. If
 // the connection dies during the commit the error is CodeUnavailable and either
 // all of it happened or none: if none, the timers are still due and the next
 // claim takes them.
@@ -76,8 +109,8 @@ func (d *DB) TimerClaim(ctx context.Context, req ClaimRequest, plan func(context
 	tx := results.Tx()
 	var clock time.Time
 	var xid string
-	fired, err := readFired(results, &clock, &xid)
-	if err := firstError(err, results.Close()); err != nil || len(fired) == 0 {
+	taken, err := readFired(results, &clock, &xid)
+	if err := firstError(err, results.Close()); err != nil || len(taken) == 0 {
 		rollback(ctx, tx)
 		if err != nil { // to find nothing is to write nothing
 			d.writes.note(writeFire, err)
@@ -86,20 +119,35 @@ func (d *DB) TimerClaim(ctx context.Context, req ClaimRequest, plan func(context
 	}
 	d.clock.Observe(sent, time.Now(), clock)
 	fault.Point("fire.claimed")
-	jobs, err := plan(ctx, tx, fired)
+	last := len(taken) - 1
+	report := req.Report
+	if report == nil {
+		report = &ClaimReport{}
+	}
+	*report = ClaimReport{Taken: len(taken), At: taken[last].FiredAt, Last: taken[last].DueAt}
+	court := &court{db: d, now: report.At}
+	fired := court.judge(taken)
+	report.Left = court.left
+	var jobs *JobBatch
+	if len(fired) > 0 {
+		jobs, err = plan(ctx, tx, fired)
+	}
 	if err != nil {
 		rollback(ctx, tx)
 		return fired, translate(err)
 	}
 	jobs.begun(xid)
 	fault.Point("fire.planned")
-	// So do the jobs and the commit.
-	if err = translate(jobs.commit(ctx, tx)); err != nil {
+	// So do what becomes of judged timers, the jobs and the commit.
+	if err = translate(jobs.commit(ctx, tx, court)); err != nil {
 		rollback(ctx, tx)
 	}
 	fault.Point("fire.committed")
 	d.writes.note(writeFire, err)
 	jobs.done(err)
+	if err == nil {
+		report.Skipped, report.Next = court.skipped, court.upcoming()
+	}
 	return fired, err
 }
 
@@ -135,12 +183,15 @@ func readFired(results pgx.BatchResults, clock *time.Time, xid *string) ([]Fired
 	for rows.Next() {
 		var f Fired
 		var labels, bundle, binding []byte
+		var j judgedRow
 		err := rows.Scan(&f.ID, &f.TenantID, &f.Occurrence, &f.Actions, &f.DueAt, &f.FiredAt, &f.Name, &f.RequestedBy,
-			&labels, &f.Metadata, &bundle, &binding, clock, xid)
+			&labels, &f.Metadata, &bundle, &binding, clock, xid,
+			&j.fireAt, &j.recurring, &j.unarmed, &j.recurrence, &j.misfire, &j.jitterMs, &j.anchor)
 		if err != nil {
 			return nil, err
 		}
-		if err := f.decode(labels, bundle, binding); err != nil {
+		f.judged, err = j.of(&f)
+		if err = firstError(err, f.decode(labels, bundle, binding)); err != nil {
 			f.Unreadable = &minoots.Error{Code: minoots.CodeInvalid, Message: "the timer's definition does not decode", Err: err}
 		}
 		all = append(all, f)

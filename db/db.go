@@ -30,6 +30,9 @@ type DB struct {
 	writes *Writes
 	pooler bool
 	keys   *seal.Ring // for secrets at rest
+
+	schedules schedules
+	catchUp   catchUp
 }
 
 // Config says where Postgres is and how much of it to use.

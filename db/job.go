@@ -23,9 +23,6 @@ var jobReleaseSQL string
 //go:embed query/job_resolve.sql
 var jobResolveSQL string
 
-//go:embed query/lane_page.sql
-var lanePageSQL string
-
 // Job is a delivery on its way into River's table.
 type Job struct {
 	Queue       string
@@ -78,7 +75,7 @@ func (b *JobBatch) queue(to *pgx.Batch) {
 	for i := range b.Jobs {
 		job := &b.Jobs[i]
 		here[i], most[i], queues[i], args[i] = job.Here, int16(job.MaxAttempts), job.Queue, string(job.Args)
-		if !job.Here && !named[job.Queue] {
+		if !job.Here && !named[job.Queue] && !IsHeld(job.Queue) {
 			named[job.Queue] = true
 			notify = append(notify, job.Queue)
 		}
@@ -123,16 +120,27 @@ func (b *JobBatch) insert(ctx context.Context, tx Tx) error {
 	return firstError(b.read(results), results.Close())
 }
 
-// commit inserts the batch and commits, in one round trip.
-func (b *JobBatch) commit(ctx context.Context, tx Tx) error {
-	if b == nil || len(b.Jobs) == 0 {
+// commit writes what a court has said, inserts the batch and commits, in one round
+// trip.
+func (b *JobBatch) commit(ctx context.Context, tx Tx, said *court) error {
+	batch := &pgx.Batch{}
+	rearms, jobs := said.queue(batch), b != nil && len(b.Jobs) > 0
+	if !rearms && !jobs {
 		return tx.Commit(ctx)
 	}
-	batch := &pgx.Batch{}
-	b.queue(batch)
+	if jobs {
+		b.queue(batch)
+	}
 	batch.Queue("COMMIT")
 	results := tx.SendBatch(ctx, batch)
-	return firstError(b.read(results), results.Close())
+	var err error
+	if rearms {
+		_, err = results.Exec()
+	}
+	if jobs && err == nil {
+		err = b.read(results)
+	}
+	return firstError(err, results.Close())
 }
 
 // JobRelease puts jobs back into the queues given, which this replica was to run
@@ -184,14 +192,4 @@ func (d *DB) JobResolve(ctx context.Context, xid string) (committed bool, runnin
 		return false, nil, &minoots.Error{Code: minoots.CodeUnavailable, Message: "the transaction is still in progress"}
 	}
 	return status == "committed", running, nil
-}
-
-// LanePage lists the lanes that have jobs: the queues beside those of the kinds.
-func (d *DB) LanePage(ctx context.Context) ([]string, error) {
-	rows, err := d.pool.Query(ctx, lanePageSQL)
-	if err != nil {
-		return nil, translate(err)
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	return names, translate(err)
 }

@@ -42,8 +42,9 @@ type Created struct {
 func (d *DB) TimerCreate(ctx context.Context, timers []NewTimer) (created []Created, err error) {
 	defer func() { d.writes.note(writeCreate, err) }()
 	cols := newTimerColumns(len(timers))
+	anchor := minoots.InstantOf(d.clock.Now())
 	for i := range timers {
-		if err := cols.add(&timers[i]); err != nil {
+		if err := cols.add(&timers[i], anchor, 0); err != nil {
 			return nil, err
 		}
 	}
@@ -83,7 +84,7 @@ func asCreated(n *NewTimer, fireAt, createdAt time.Time) minoots.Timer {
 	t := minoots.Timer{
 		ID: n.ID, TenantID: n.TenantID, Name: s.Name, RequestedBy: s.RequestedBy,
 		Status: minoots.StatusScheduled, Version: 1, Labels: s.Labels, Metadata: s.Metadata,
-		ActionBundle: s.ActionBundle, AgentBinding: s.AgentBinding, Misfire: s.Misfire, JitterMs: s.JitterMs,
+		ActionBundle: s.ActionBundle, AgentBinding: s.AgentBinding, Recurrence: s.Recurrence, Misfire: s.Misfire, JitterMs: s.JitterMs,
 		FireAt: instant(fireAt), CreatedAt: instant(createdAt), UpdatedAt: instant(createdAt),
 	}
 	if s.Duration != nil {
@@ -152,6 +153,9 @@ type timerColumns struct {
 	jitterMs                                    []int32
 	jitterUs                                    []int64
 	labels, metadata, bundle, binding, misfires []*string
+	recurrences                                 []*string
+	anchors                                     []*time.Time
+	maySkip                                     []*bool
 	actions                                     []int16
 	keys                                        []*string
 	fingerprints                                [][]byte
@@ -163,19 +167,22 @@ func newTimerColumns(n int) *timerColumns {
 		requestedBy: make([]string, 0, n), durationUs: make([]*int64, 0, n), at: make([]*time.Time, 0, n),
 		jitterMs: make([]int32, 0, n), jitterUs: make([]int64, 0, n), labels: make([]*string, 0, n),
 		metadata: make([]*string, 0, n), bundle: make([]*string, 0, n), binding: make([]*string, 0, n),
-		misfires: make([]*string, 0, n), actions: make([]int16, 0, n), keys: make([]*string, 0, n),
+		misfires: make([]*string, 0, n), recurrences: make([]*string, 0, n), anchors: make([]*time.Time, 0, n),
+		maySkip: make([]*bool, 0, n), actions: make([]int16, 0, n), keys: make([]*string, 0, n),
 		fingerprints: make([][]byte, 0, n),
 	}
 }
 
-func (c *timerColumns) add(n *NewTimer) error {
+// add takes in a timer. A recurrence counts from the anchor, and has had so many
+// occurrences; its defaults are written out in the spec.
+func (c *timerColumns) add(n *NewTimer, anchor minoots.Instant, fired int) error {
 	s := &n.Spec
 	c.ids = append(c.ids, n.ID)
 	c.tenants = append(c.tenants, n.TenantID)
 	c.names = append(c.names, s.Name)
 	c.requestedBy = append(c.requestedBy, s.RequestedBy)
 	c.jitterMs = append(c.jitterMs, int32(s.JitterMs))
-	c.jitterUs = append(c.jitterUs, jitter(n.ID, 1, s.JitterMs).Microseconds())
+	c.jitterUs = append(c.jitterUs, jitter(n.ID, fired+1, s.JitterMs).Microseconds())
 	c.fingerprints = append(c.fingerprints, n.Fingerprint)
 	var us *int64
 	if s.Duration != nil {
@@ -184,10 +191,25 @@ func (c *timerColumns) add(n *NewTimer) error {
 	}
 	c.durationUs = append(c.durationUs, us)
 	var at *time.Time
+	var counts *time.Time
 	if s.FireAt != nil {
 		at = &s.FireAt.Time
 	}
+	if s.Recurrence != nil {
+		first, err := arm(s, anchor.Time, fired)
+		if err != nil {
+			return err
+		}
+		at, counts = &first.Time, &anchor.Time
+	}
 	c.at = append(c.at, at)
+	c.anchors = append(c.anchors, counts)
+	var maySkip *bool
+	if s.Recurrence == nil && s.Misfire != nil && (s.Misfire.Policy == minoots.MisfireSkip || s.Misfire.MaxLatenessMs > 0) {
+		maySkip = new(bool)
+		*maySkip = true
+	}
+	c.maySkip = append(c.maySkip, maySkip)
 	var key *string
 	if n.IdempotencyKey != "" {
 		key = &n.IdempotencyKey
@@ -212,6 +234,7 @@ func (c *timerColumns) addJSON(s *minoots.TimerSpec) error {
 		{&c.bundle, s.ActionBundle != nil, s.ActionBundle},
 		{&c.binding, s.AgentBinding != nil, s.AgentBinding},
 		{&c.misfires, s.Misfire != nil, s.Misfire},
+		{&c.recurrences, s.Recurrence != nil, s.Recurrence},
 	} {
 		if !col.there {
 			*col.to = append(*col.to, nil)
@@ -231,6 +254,7 @@ func (c *timerColumns) args() []any {
 	return []any{
 		c.ids, c.tenants, c.names, c.requestedBy, c.durationUs, c.at, c.jitterMs, c.jitterUs,
 		c.labels, c.metadata, c.bundle, c.binding, c.misfires, c.actions, c.keys, c.fingerprints,
+		c.recurrences, c.anchors, c.maySkip,
 	}
 }
 

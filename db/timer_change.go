@@ -46,7 +46,10 @@ func (d *DB) TimerPause(ctx context.Context, tenant string, id minoots.ID) (Chan
 // TimerResume lets a paused timer go on, by policy. A scheduled one is given
 // unchanged; one that has fired or is over is CodeConflict.
 func (d *DB) TimerResume(ctx context.Context, tenant string, id minoots.ID, policy minoots.ResumePolicy) (Changed, error) {
-	out, was, _, err := d.change(ctx, timerResumeSQL, id, tenant, policy, missedReason)
+	out, was, changed, err := d.change(ctx, timerResumeSQL, id, tenant, policy, missedReason)
+	if err == nil && !changed && was == minoots.StatusPaused {
+		return d.resumeRecurring(ctx, out.Timer, policy)
+	}
 	if err == nil && was != minoots.StatusScheduled && was != minoots.StatusPaused {
 		return Changed{}, cannot(was, "resumed")
 	}
@@ -90,7 +93,12 @@ func (d *DB) TimerSnooze(ctx context.Context, tenant string, id minoots.ID, by *
 // TimerFire makes a scheduled or paused timer due now. One that is due already is
 // given unchanged; one that has fired or is over is CodeConflict.
 func (d *DB) TimerFire(ctx context.Context, tenant string, id minoots.ID) (Changed, error) {
-	out, was, _, err := d.change(ctx, timerFireSQL, id, tenant)
+	out, was, changed, err := d.change(ctx, timerFireSQL, id, tenant)
+	if err == nil && !changed && was == minoots.StatusPaused {
+		return Changed{}, &minoots.Error{
+			Code: minoots.CodeConflict, Message: "the timer is paused, and recurs", Hint: "resume it; with the policy fire it fires at once if it has missed an occurrence",
+		}
+	}
 	if err == nil && was != minoots.StatusScheduled && was != minoots.StatusPaused {
 		return Changed{}, cannot(was, "fired again")
 	}

@@ -3,6 +3,7 @@ package kernel
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/minoots/minoots"
@@ -51,18 +52,34 @@ func (k *Kernel) fire(ctx context.Context, low time.Time, limit int, plan planFu
 	ctx, cancel := k.finishing(ctx)
 	defer cancel()
 	began, c := time.Now(), catch{began: k.clock.Now(), next: low}
-	fired, err := k.db.TimerClaim(ctx, db.ClaimRequest{LowWater: low, Limit: limit}, plan)
+	var claim db.ClaimReport
+	fired, err := k.db.TimerClaim(ctx, db.ClaimRequest{LowWater: low, Limit: limit, Report: &claim}, plan)
 	if err != nil {
 		if limit == 1 && len(fired) == 1 {
 			c.alone = fired[0].ID
 		}
 		return c, fmt.Errorf("fire due timers: %w", err)
 	}
-	k.metrics.claimed(fired, time.Since(began))
-	if n := len(fired); n > 0 {
-		c.at, c.full, c.next = fired[n-1].FiredAt, n == limit, fired[n-1].DueAt
+	k.metrics.claimed(fired, claim, time.Since(began))
+	if claim.Taken > 0 {
+		c.at, c.full, c.next = claim.At, claim.Taken == limit || claim.Left, claim.Last
 	}
+	if claim.Left {
+		c.next = low // some of them are due before the last
+	}
+	k.rearmed(claim)
 	return c, nil
+}
+
+// rearmed tells the loop when the recurring timers of a claim are due again, as
+// far as the heap looks ahead. Other kernels find out by themselves: this one
+// claims them again, if it is the first to wake.
+func (k *Kernel) rearmed(claim db.ClaimReport) {
+	ahead := claim.At.Add(db.LookAhead + refreshEvery)
+	near := slices.DeleteFunc(claim.Next, func(at time.Time) bool { return at.After(ahead) })
+	if len(near) > 0 {
+		k.in.due(near, false)
+	}
 }
 
 func (k *Kernel) plan(ctx context.Context, _ db.Tx, fired []db.Fired) (*db.JobBatch, error) {
@@ -93,7 +110,7 @@ func deliveries(fired []db.Fired) []minoots.Delivery {
 			},
 			Occurrence: f.Occurrence,
 			DueAt:      minoots.Instant{Time: f.DueAt}, FiredAt: minoots.Instant{Time: f.FiredAt},
-			AgentBinding: f.AgentBinding,
+			AgentBinding: f.AgentBinding, Recurring: f.Recurring,
 		}
 		for _, action := range f.Bundle.Actions[:min(max(f.Bundle.Concurrency, 1), len(f.Bundle.Actions))] {
 			out = append(out, f.Bundle.Delivers(action, firing))

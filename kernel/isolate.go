@@ -47,6 +47,6 @@ func (k *Kernel) failing(refused minoots.ID) planFunc {
 		}
 		k.metrics.refused.Inc()
 		k.log.Error("timer failed: no jobs can be made of its actions", "timer", f.ID, "tenant", f.TenantID)
-		return nil, db.FiringFail(ctx, tx, f.ID, f.Occurrence, f.DueAt, db.RefusedReason)
+		return nil, f.Fail(ctx, tx, db.RefusedReason)
 	}
 }

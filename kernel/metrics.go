@@ -18,6 +18,7 @@ type metrics struct {
 	fired        prometheus.Counter
 	found        prometheus.Counter
 	refused      prometheus.Counter
+	skipped      prometheus.Counter
 	errors       *prometheus.CounterVec
 	backlog      prometheus.Gauge
 	oldest       prometheus.Gauge
@@ -55,6 +56,9 @@ func newMetrics(reg prometheus.Registerer, clock *db.Clock) (*metrics, error) {
 		}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "minoots_timers_refused_total", Help: "Timers failed at their fire, because no jobs could be made of their actions.",
+		}),
+		skipped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "minoots_firings_skipped_total", Help: "Firings skipped by this replica, by misfire policy or because they were too late.",
 		}),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "minoots_kernel_errors_total", Help: "Kernel steps that failed and were tried again, by step.",
@@ -101,7 +105,7 @@ func newMetrics(reg prometheus.Registerer, clock *db.Clock) (*metrics, error) {
 	}, func() float64 { return clock.Skew().Seconds() })
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.lateness, m.claims, m.claimSeconds, m.batch, m.fired, m.found, m.refused, m.errors, m.backlog, m.oldest, m.heap, m.seat,
+		m.lateness, m.claims, m.claimSeconds, m.batch, m.fired, m.found, m.refused, m.skipped, m.errors, m.backlog, m.oldest, m.heap, m.seat,
 		m.listening, m.lost, m.redispatched, m.abandoned, m.expired, skew,
 	} {
 		errs = append(errs, reg.Register(c))
@@ -119,9 +123,10 @@ func (m *metrics) sit(seat int) {
 }
 
 // claimed counts one fire transaction.
-func (m *metrics) claimed(fired []db.Fired, took time.Duration) {
+func (m *metrics) claimed(fired []db.Fired, claim db.ClaimReport, took time.Duration) {
 	m.claimSeconds.Observe(took.Seconds())
-	if len(fired) == 0 {
+	m.skipped.Add(float64(claim.Skipped))
+	if claim.Taken == 0 {
 		m.claims.WithLabelValues("empty").Inc()
 		return
 	}

@@ -38,7 +38,7 @@ func (a *acknowledger) ask(ctx context.Context, jobID int64, d *minoots.Delivery
 	if a.base == "" || d.Action.Kind != minoots.KindAgentPrompt || d.AgentBinding == nil {
 		return nil
 	}
-	began := time.Now()
+	began := a.db.Clock().Now()
 	timeout := time.Duration(d.AgentBinding.WithDefaults().AcknowledgementTimeoutMs) * time.Millisecond
 	var token string
 	var expires time.Time
@@ -53,7 +53,7 @@ func (a *acknowledger) ask(ctx context.Context, jobID int64, d *minoots.Delivery
 		a.log.Warn("an agent was not woken: its acknowledgement could not be prepared", "webhook_id", d.WebhookID(), "error", err)
 		return &minoots.Outcome{
 			Retryable: true, ErrorClass: action.ClassUnavailable, Error: "the acknowledgement could not be prepared",
-			StartedAt: began, FinishedAt: time.Now(),
+			StartedAt: began, FinishedAt: a.db.Clock().Now(),
 		}
 	}
 	d.Acknowledgement = &minoots.Acknowledgement{

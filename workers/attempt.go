@@ -16,6 +16,7 @@ type attempter struct {
 	actions  Executor
 	acks     *acknowledger
 	recorder *recorder
+	breaker  *breaker
 	metrics  *metrics
 	clock    *db.Clock
 	alive    func() bool // do others take this process for alive?
@@ -53,16 +54,22 @@ func (a *attempter) here(ctx context.Context, k *task, cut func(*task)) (took ti
 		cut(k)
 		return 0
 	}
+	key := flowKey{k.flow.tenant, k.flow.destination}
+	if a.breaker.heldBack(key, k.jobID, 1) {
+		return 0
+	}
 	out, final := a.make(ctx, k.jobID, d, 1)
 	if (stopped(ctx) != nil || a.life.Err() != nil) && !out.Success {
 		cut(k)
 		return 0
 	}
 	if awaits(d, &out) {
+		a.breaker.ended(key, &out)
 		a.acks.park(ctx, d, &out)
 		return out.FinishedAt.Sub(out.StartedAt)
 	}
 	a.metrics.attempted(d.Action.Kind, &out, final)
+	a.breaker.ended(key, &out)
 	rec := db.OutcomeRecord{JobID: k.jobID, Attempt: 1, Final: final, Delivery: d, Outcome: out}
 	if !final {
 		rec.RetryAt = a.nextRetry(d, 1, out.RetryAfter)
@@ -85,13 +92,13 @@ const classPanic = "panic"
 // execute makes the attempt. A panic is an outcome like any other: it has an
 // attempt in the record, and harms nobody else.
 func (a *attempter) execute(ctx context.Context, d *minoots.Delivery, attempt int) (out minoots.Outcome) {
-	began := time.Now()
+	began := a.clock.Now()
 	defer func() {
 		if cause := recover(); cause != nil {
 			a.log.Error("an executor panicked", "webhook_id", d.WebhookID(), "kind", d.Action.Kind, "panic", cause, "stack", string(debug.Stack()))
 			out = minoots.Outcome{
 				Retryable: true, ErrorClass: classPanic, Error: "the attempt ended by a fault of the service",
-				StartedAt: began, FinishedAt: time.Now(),
+				StartedAt: began, FinishedAt: a.clock.Now(),
 			}
 		}
 	}()

@@ -50,6 +50,9 @@ func (w *actionWorker) Work(ctx context.Context, job *river.Job[actionJob]) erro
 		<-ctx.Done()
 		return ctx.Err()
 	}
+	if held, err := w.breaker.heldFetched(ctx, d, job.ID, job.Attempt); held {
+		return err
+	}
 	out, final := w.make(ctx, job.ID, d, job.Attempt)
 	if w.life.Err() != nil && !out.Success {
 		<-ctx.Done() // as above
@@ -59,10 +62,12 @@ func (w *actionWorker) Work(ctx context.Context, job *river.Job[actionJob]) erro
 	}
 	if awaits(d, &out) {
 		// The parked job is another row: what River writes of this one finds none.
+		w.breaker.fetchedEnded(d, &out)
 		w.acks.park(ctx, d, &out)
 		return nil
 	}
 	w.metrics.attempted(d.Action.Kind, &out, final)
+	w.breaker.fetchedEnded(d, &out)
 	err := w.recorder.record(db.OutcomeRecord{
 		JobID: job.ID, Attempt: job.Attempt, Final: final, Delivery: d, Outcome: out,
 	})

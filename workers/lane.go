@@ -3,7 +3,6 @@ package workers
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"strings"
 	"sync"
 	"time"
@@ -18,8 +17,6 @@ import (
 // queue of their kind: a slow receiver's, or a great herd's. It has few workers
 // in each replica, and exists while it has jobs.
 const (
-	// lanes bounds their number per kind; flows that share one share its workers.
-	lanes = 64
 	// crowdFrom is how many deliveries a second of one flow may go to the shared
 	// queue; more go to its lane.
 	crowdFrom = 200
@@ -33,15 +30,12 @@ const (
 
 // laneOf names the lane of a flow.
 func laneOf(kind minoots.ActionKind, key flowKey) string {
-	h := fnv.New32a()
-	h.Write([]byte(key.tenant))
-	h.Write([]byte{0})
-	h.Write([]byte(key.destination))
-	return fmt.Sprintf("%s-%d", kind, h.Sum32()%lanes)
+	return fmt.Sprintf("%s-%d", kind, db.LaneNumber(key.tenant, key.destination))
 }
 
-// isLane tells a lane's name from that of a kind's queue.
-func isLane(queue string) bool { return strings.Contains(queue, "-") }
+// isLane tells a lane's name from that of a kind's queue, and of one in which
+// deliveries wait for their destination.
+func isLane(queue string) bool { return strings.Contains(queue, "-") && !db.IsHeld(queue) }
 
 // crowd counts the deliveries that go to shared queues, by flow and second.
 type crowd struct {
@@ -64,15 +58,19 @@ func (c *crowd) joins(key flowKey, now time.Time) bool {
 	return c.sent[key] > crowdFrom
 }
 
-// laneKeeper has River fetch from the lanes that have jobs.
+// laneKeeper has River fetch from the lanes that have jobs, and from the queues of
+// kinds that it does not fetch from all the time; see queue.go.
 type laneKeeper struct {
 	w      *Workers
 	filled chan struct{}    // has a token when this replica has filled one
 	lanes  map[string]*lane // those that are open, by name
+	// missing is when it was last told that jobs wait which this process cannot
+	// perform, by queue.
+	missing map[string]time.Time
 }
 
 func newLaneKeeper(w *Workers) *laneKeeper {
-	return &laneKeeper{w: w, filled: make(chan struct{}, 1), lanes: map[string]*lane{}}
+	return &laneKeeper{w: w, filled: make(chan struct{}, 1), lanes: map[string]*lane{}, missing: map[string]time.Time{}}
 }
 
 // soon has lanes looked for at once.
@@ -83,10 +81,10 @@ func (l *laneKeeper) soon() {
 	}
 }
 
-// placed looks for lanes among the queues of new jobs.
+// placed looks for queues among those of new jobs that are not open all the time.
 func (l *laneKeeper) placed(jobs []db.Job) {
 	for i := range jobs {
-		if isLane(jobs[i].Queue) {
+		if !jobs[i].Here && !isOpen(jobs[i].Queue) {
 			l.soon()
 			return
 		}
@@ -124,25 +122,54 @@ func (l *laneKeeper) run(ctx context.Context) {
 func (l *laneKeeper) look(ctx context.Context) error {
 	step, cancel := context.WithTimeout(ctx, laneEvery)
 	defer cancel()
-	filled, err := l.w.cfg.DB.LanePage(step)
+	turn := l.w.breaker.gates.look()
+	found, err := l.w.cfg.DB.LanePage(step)
 	if err != nil {
 		return err
 	}
+	l.w.breaker.learned(ctx, turn, found)
 	now := time.Now()
-	for _, name := range filled {
+	for i := range found {
+		name := found[i].Queue
+		if db.IsHeld(name) {
+			continue
+		}
 		if open := l.lanes[name]; open != nil {
 			open.filled = now
 			continue
 		}
-		err := l.w.client.Queues().Add(name, river.QueueConfig{MaxWorkers: max(1, l.w.cfg.Concurrency/4)})
-		if err != nil {
-			return fmt.Errorf("open lane %s: %w", name, err)
+		if err := l.open(name, now); err != nil {
+			return err
 		}
-		l.lanes[name] = &lane{filled: now}
-		l.w.log.Info("lane opened: a slow receiver's deliveries, or very many at once, wait apart from the others", "lane", name)
 	}
 	l.leave(step, now)
-	l.w.metrics.lanes.Set(float64(len(l.lanes)))
+	open := 0
+	for name := range l.lanes {
+		if isLane(name) {
+			open++
+		}
+	}
+	l.w.metrics.lanes.Set(float64(open))
+	return nil
+}
+
+// open has River fetch from a queue or lane, unless this process lacks the kind.
+func (l *laneKeeper) open(name string, now time.Time) error {
+	workers := l.w.queueWorkers(name)
+	if workers == 0 {
+		if now.Sub(l.missing[name]) > laneIdle {
+			l.missing[name] = now
+			l.w.log.Warn("jobs wait that this replica cannot perform; a replica with other settings can", "kind", kindOf(name))
+		}
+		return nil
+	}
+	if err := l.w.client.Queues().Add(name, river.QueueConfig{MaxWorkers: workers}); err != nil {
+		return fmt.Errorf("open queue %s: %w", name, err)
+	}
+	l.lanes[name] = &lane{filled: now}
+	if isLane(name) {
+		l.w.log.Info("lane opened: a slow receiver's deliveries, or very many at once, wait apart from the others", "lane", name)
+	}
 	return nil
 }
 
@@ -158,6 +185,8 @@ func (l *laneKeeper) leave(ctx context.Context, now time.Time) {
 			continue
 		}
 		delete(l.lanes, name)
-		l.w.log.Info("lane closed", "lane", name)
+		if isLane(name) {
+			l.w.log.Info("lane closed", "lane", name)
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 type Planner struct {
 	actions Executor
 	replica string
+	gates   *gates                       // nil in a replica without workers
 	desks   map[minoots.ActionKind]*desk // none in a replica without workers
 	crowd   *crowd
 	// unknown is given the jobs of a transaction of which nobody knows whether
@@ -67,7 +68,11 @@ func (p *Planner) place(pl *plan, i int, d *minoots.Delivery, now time.Time) err
 		Queue: string(d.Action.Kind), Args: text,
 		MaxAttempts: d.MaxAttempts(),
 	}
-	key := flowKey{d.TenantID, p.actions.Destination(d)}
+	key := keyOf(p.actions, d)
+	if g := p.gates.of(key); g != nil {
+		job.Queue = g.queue
+		return nil
+	}
 	crowding := false
 	if k := p.desks[d.Action.Kind]; k != nil {
 		var f *flow
@@ -85,14 +90,13 @@ func (p *Planner) place(pl *plan, i int, d *minoots.Delivery, now time.Time) err
 
 // Room waits, a moment at most, until deliveries of a claim would find room here,
 // and gives for how many; 0 if nothing here is to bound the claim.
+// Only webhooks count: of the other kinds a desk has few places, and what finds
+// none goes to their queue, rather than that everybody's claims become small.
 func (p *Planner) Room(ctx context.Context) int {
-	least := 0
-	for _, k := range p.desks {
-		if room := k.room(ctx); room > 0 && (least == 0 || room < least) {
-			least = room
-		}
+	if k := p.desks[minoots.KindWebhook]; k != nil {
+		return k.room(ctx)
 	}
-	return least
+	return 0
 }
 
 // done begins the tasks of a transaction that has committed.

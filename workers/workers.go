@@ -7,7 +7,8 @@
 // runs here at once, and fairly), lane.go (where a crowd waits), workers.go
 // (River's client), run.go (start and stop), attempt.go and job.go (one attempt),
 // recorder.go (how outcomes are committed), resolve.go (what goes back to the
-// queues), crew.go (one life after another).
+// queues), breaker.go and breaker_pump.go (destinations that fail or have limits),
+// crew.go (one life after another).
 package workers
 
 import (
@@ -51,11 +52,13 @@ type Config struct {
 	PollOnly bool
 	// Concurrency is how many actions of one kind run at once of those that this
 	// replica's kernel claimed, and as many again of those that River fetched.
-	// Defaults to 200.
+	// Other kinds than webhooks have less; see slots. Defaults to 200.
 	Concurrency int
 	// PublicURL is the API as agents reach it, for the URLs by which they
 	// acknowledge. Empty: they are not asked to, and to be sent is to succeed.
 	PublicURL string
+	// Breaker says when a destination that fails is left alone.
+	Breaker Breaker
 	// Grace is how long Run lets running actions finish after its ctx is done.
 	// Defaults to 20 s.
 	Grace time.Duration
@@ -71,6 +74,7 @@ func (c Config) withDefaults() Config {
 	if c.Concurrency == 0 {
 		c.Concurrency = 200
 	}
+	c.Breaker = c.Breaker.withDefaults()
 	if c.Grace == 0 {
 		c.Grace = 20 * time.Second
 	}
@@ -112,6 +116,7 @@ type Workers struct {
 	metrics  *metrics
 	log      *slog.Logger
 	lanes    *laneKeeper
+	breaker  *breaker
 	errands  errands
 	endLife  context.CancelFunc // cuts all attempts
 }
@@ -156,6 +161,7 @@ func newWorkers(cfg Config, m *metrics, life life) (*Workers, error) {
 		actions: cfg.Actions, recorder: w.recorder, metrics: m, clock: cfg.DB.Clock(), alive: life.alive, log: log,
 		acks: &acknowledger{db: cfg.DB, replica: cfg.Replica, base: cfg.PublicURL, metrics: m, log: log},
 	}
+	w.openBreaker(attempts)
 	attempts.life, w.endLife = context.WithCancel(context.Background())
 	w.openDesks(attempts)
 	bundle := river.NewWorkers()
@@ -176,14 +182,26 @@ func (w *Workers) openDesks(attempts *attempter) {
 	w.placed = func(jobs []db.Job) {
 		w.metrics.placed(jobs)
 		w.lanes.placed(jobs)
+		w.breaker.pump.placed(jobs)
 	}
 	w.desks = map[minoots.ActionKind]*desk{}
 	for _, kind := range w.cfg.Actions.Kinds() {
-		w.desks[kind] = newDesk(w.cfg.Concurrency, func(ctx context.Context, k *task) time.Duration {
+		w.desks[kind] = newDesk(w.cfg.slots(kind), func(ctx context.Context, k *task) time.Duration {
 			return attempts.here(ctx, k, func(k *task) { w.handBack([]*task{k}, false) })
 		}, w.handBack)
 	}
 	w.metrics.desks.show(w.desks)
+}
+
+// openBreaker has attempts and plans ask which destinations are left alone.
+func (w *Workers) openBreaker(attempts *attempter) {
+	b := &breaker{
+		db: w.cfg.DB, replica: w.cfg.Replica, gates: newGates(), health: newHealth(w.cfg.Breaker), policy: w.cfg.Breaker,
+		actions: w.cfg.Actions, metrics: w.metrics.breaker, errands: &w.errands, soon: w.lanes.soon, log: w.log,
+	}
+	b.holder = &holder{b: b}
+	b.pump = newPump(b, attempts, w.cfg.Concurrency)
+	attempts.breaker, w.breaker, w.gates = b, b, b.gates
 }
 
 // handBack moves tasks on in the background.
@@ -196,10 +214,7 @@ func riverConfig(cfg Config, bundle *river.Workers, log *slog.Logger) *river.Con
 	if cfg.PollOnly {
 		poll = fetchPollOnly
 	}
-	queues := map[string]river.QueueConfig{}
-	for _, kind := range cfg.Actions.Kinds() {
-		queues[string(kind)] = river.QueueConfig{MaxWorkers: cfg.Concurrency}
-	}
+	queues := map[string]river.QueueConfig{string(minoots.KindWebhook): {MaxWorkers: cfg.Concurrency}}
 	return &river.Config{
 		ID: cfg.Replica, Schema: db.RiverSchema, Workers: bundle, Queues: queues, PollOnly: cfg.PollOnly,
 		FetchCooldown: fetchCooldown, FetchPollInterval: poll,

@@ -88,6 +88,7 @@ func newRoot() *cobra.Command {
 		newEvents(),
 		newSecrets(),
 		newAcks(),
+		newDestinations(),
 		newPreview(), newAudit(), newOpenAPI(), newBench(), newChaos(), newSoak(), newVersion(), newEnvironment(),
 	)
 	prepare(root)

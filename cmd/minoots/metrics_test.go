@@ -13,6 +13,7 @@ import (
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/api"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/natsconn"
 	"github.com/minoots/minoots/internal/testdb"
 	"github.com/minoots/minoots/kernel"
 	"github.com/minoots/minoots/workers"
@@ -64,6 +65,9 @@ func TestMetricsAreDocumented(t *testing.T) {
 	require.NoError(t, err)
 	newSecretsWatch(nil, n)
 	newWrites(n, slog.New(slog.DiscardHandler))
+	conn, err := natsconn.Open(natsconn.Config{URL: "nats://127.0.0.1:1", Registerer: n, Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
 	n.found["minoots_build_info"] = true // registered by newRegistry, which every replica uses
 
 	page, err := os.ReadFile("../../docs/metrics.md")

@@ -9,7 +9,9 @@ import (
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/api"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/cron"
 	"github.com/minoots/minoots/internal/eventhub"
+	"github.com/minoots/minoots/internal/natsconn"
 	"github.com/minoots/minoots/kernel"
 	"github.com/minoots/minoots/workers"
 	"github.com/minoots/minoots/workers/action"
@@ -110,6 +112,15 @@ type parts struct {
 	notifier, kernel, workers *loop
 	events                    *loop // feeds event streams
 	actions                   *action.Registry
+	nats                      *natsconn.Conn // nil without MINOOTS_NATS_URL
+}
+
+// close releases what the parts hold beside their loops, once those have ended.
+func (p *parts) close() {
+	p.actions.Close()
+	if p.nats != nil {
+		p.nats.Close()
+	}
 }
 
 func (p *parts) loops() []*loop {
@@ -125,12 +136,11 @@ func (p *parts) loops() []*loop {
 // build makes the parts and joins them: the kernel asks the workers where its
 // deliveries are to run, the API hands its hints to the notifier.
 func (r *replica) build(pools *pools) (*parts, error) {
-	do := action.Config{Allow: r.cfg.WebhookAllowCIDRs, Version: buildInfo().Version}
-	if pools.workers != nil {
-		secrets := workers.NewSecrets(pools.workers)
-		secrets.Log, do.Secrets = r.log, secrets
+	p := &parts{}
+	var err error
+	if p.actions, p.nats, err = r.actions(pools); err != nil {
+		return nil, err
 	}
-	p := &parts{actions: action.NewRegistry(do)}
 	var planner kernel.Planner = workers.NewPlanner(p.actions)
 	if pools.workers != nil {
 		w, err := workers.NewCrew(workers.Config{
@@ -167,7 +177,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 		a, err := api.New(api.Config{
 			DB: pools.api, Hinter: n, Hub: hub,
 			Ready:      func(ctx context.Context) bool { return r.health.check(ctx).ok() },
-			Checks:     minoots.Checks{Parameters: p.actions.Check},
+			Checks:     minoots.Checks{Parameters: p.actions.Check, Agent: p.actions.CheckAgent, Recurrence: cron.CheckTimer},
 			Registerer: r.registry, Log: r.log,
 			Follow: planner, Judge: workers.Judge,
 		})

@@ -108,7 +108,7 @@ func (r *replica) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer parts.actions.Close()
+	defer parts.close()
 	return r.operate(ctx, parts, front)
 }
 

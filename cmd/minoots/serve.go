@@ -28,11 +28,6 @@ func newServe() *cobra.Command {
 			return err
 		}
 		log := newLog(cmd.ErrOrStderr(), cfg)
-		for _, name := range []string{config.CommandAllow, config.NATSURL} {
-			if cfg.Given(name) {
-				log.Warn("this setting has no effect in this version", "setting", name)
-			}
-		}
 		r, err := newReplica(cmd.Context(), replicaConfig{Config: cfg, Log: log})
 		if err != nil {
 			return err

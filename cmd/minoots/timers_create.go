@@ -20,6 +20,7 @@ import (
 type timerFlags struct {
 	in, at, name, by, webhook, metadata, file string
 	labels                                    []string
+	recur                                     recurFlags
 }
 
 func newTimersCreate() *cobra.Command {
@@ -30,6 +31,8 @@ func newTimersCreate() *cobra.Command {
 			"what the file says. A file with a list of timers schedules them all, or none.",
 		Example: "  minoots timers create --in 45m --name resume-research --label session=s-17 --webhook https://example.com/hook\n" +
 			"  minoots timers create --at 2026-12-24T18:00:00+01:00 --webhook https://example.com/hook --metadata '{\"candles\": 4}'\n" +
+			"  minoots timers create --cron \"0 9 * * MON-FRI\" --zone Europe/Paris --webhook https://example.com/standup\n" +
+			"  minoots timers create --every 15m --jitter 30s --misfire skip --webhook https://example.com/poll\n" +
 			"  minoots timers create --file timer.json --idempotency-key wake-s-17\n" +
 			"  jq -n '{name: \"from stdin\", duration: \"1h\"}' | minoots timers create --file -",
 		Args: cobra.NoArgs,
@@ -38,6 +41,7 @@ func newTimersCreate() *cobra.Command {
 	var f timerFlags
 	cmd.Flags().StringVar(&f.in, "in", "", "fire this long from now: 90s, 1h30m, 2d, PT1H")
 	cmd.Flags().StringVar(&f.at, "at", "", "fire at this instant, RFC 3339")
+	f.recur.add(cmd.Flags())
 	cmd.Flags().StringVar(&f.name, "name", "", "the timer's name")
 	cmd.Flags().StringVar(&f.by, "requested-by", "", "who asks, for the record")
 	cmd.Flags().StringArrayVar(&f.labels, "label", nil, "a label, k=v; repeatable")
@@ -46,7 +50,7 @@ func newTimersCreate() *cobra.Command {
 	cmd.Flags().StringVar(&f.file, "file", "", "read the timer's JSON from this file, - for standard input")
 	key := cmd.Flags().String("idempotency-key", "", "a text of yours: repeating the command with it makes no second timer")
 	asJSON := addJSON(cmd)
-	cmd.MarkFlagsMutuallyExclusive("in", "at")
+	cmd.MarkFlagsMutuallyExclusive("in", "at", "every", "cron")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		specs, list, err := f.specs(cmd.InOrStdin())
 		if err != nil {
@@ -104,8 +108,8 @@ func (f *timerFlags) specs(in io.Reader) (specs []minoots.TimerSpec, list bool, 
 			return nil, false, err
 		}
 	}
-	if s := specs[0]; f.file == "" && s.Duration == nil && s.FireAt == nil {
-		return nil, false, misuse("when? give --in 45m, --at 2026-12-24T18:00:00Z or --file")
+	if s := specs[0]; f.file == "" && s.Duration == nil && s.FireAt == nil && s.Recurrence == nil {
+		return nil, false, misuse("when? give --in 45m, --at 2026-12-24T18:00:00Z, --every 15m, --cron \"0 9 * * MON-FRI\" or --file")
 	}
 	return specs, list, nil
 }
@@ -125,6 +129,9 @@ func (f *timerFlags) apply(s *minoots.TimerSpec) error {
 			return misuse("--at %q: %s", f.at, err)
 		}
 		s.Duration, s.FireAt, s.Recurrence = nil, &at, nil
+	}
+	if err := f.recur.apply(s); err != nil {
+		return err
 	}
 	if f.name != "" {
 		s.Name = f.name

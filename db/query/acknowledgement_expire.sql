@@ -1,5 +1,5 @@
 -- Ends acknowledgements of all tenants that did not come in time, and gives their jobs as running ones, for
--- the transaction that records the failures. One whose job is gone gives no job: an operator has removed it.
+-- the transaction that records the failures, in the queues of their kinds as acknowledgement_take has. One whose job is gone gives no job: an operator has removed it.
 --
 -- SKIP LOCKED: a row that is locked is being acknowledged, extended, or expired by another; what is left
 -- over is looked at again. Nobody waits here, so nobody can deadlock.
@@ -26,7 +26,7 @@ taken AS (
 running AS (
     INSERT INTO river.river_job (id, state, args, kind, queue, priority, attempt, max_attempts, attempted_by,
         attempted_at, errors, metadata, tags)
-    SELECT id, 'running', args, kind, queue, priority, attempt, max_attempts, attempted_by, attempted_at, errors, metadata, tags
+    SELECT id, 'running', args, kind, coalesce(args #>> '{action,kind}', queue), priority, attempt, max_attempts, attempted_by, attempted_at, errors, metadata, tags
     FROM taken
 )
 SELECT taken.id, due.attempt, due.started_at, now() AS ended_at, due.replica, coalesce(due.http_status, 0) AS http_status,

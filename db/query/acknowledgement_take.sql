@@ -1,7 +1,8 @@
 -- Ends a locked acknowledgement as the agent says ($2: did it succeed; $3: its result, for the log), and
 -- gives its job as a running one, for the transaction that records the outcome. The job is a new row, so
 -- that whoever is still sending, and River with him, finds the old one gone. Without the job nothing
--- happens: the attempt is over.
+-- happens: the attempt is over. It goes to the queue of its kind: the one that it was in may have been that
+-- of a destination that is held, which nobody looks at any more.
 WITH taken AS (
     DELETE FROM river.river_job j
     USING minoots.acknowledgements a
@@ -14,7 +15,7 @@ WITH taken AS (
 running AS (
     INSERT INTO river.river_job (id, state, args, kind, queue, priority, attempt, max_attempts, attempted_by,
         attempted_at, errors, metadata, tags)
-    SELECT id, 'running', args, kind, queue, priority, attempt, max_attempts, attempted_by, attempted_at, errors, metadata, tags
+    SELECT id, 'running', args, kind, coalesce(args #>> '{action,kind}', queue), priority, attempt, max_attempts, attempted_by, attempted_at, errors, metadata, tags
     FROM taken
 ),
 ended AS (

@@ -10,7 +10,7 @@ timers AS (
     UPDATE minoots.timer_states s
     SET status = 'failed', settled_at = now(), updated_at = now(), version = s.version + 1, failure_reason = $4
     FROM failed f
-    WHERE s.id = f.timer_id AND s.status = 'fired'
+    WHERE s.id = f.timer_id AND s.occurrence = f.occurrence AND s.status = 'fired'
 )
 INSERT INTO minoots.events (timer_id, occurrence, tenant_id, type)
 SELECT timer_id, occurrence, tenant_id, 'timer.failed' FROM failed;

@@ -3,6 +3,10 @@
 -- The lock in "due" is what makes a timer fire once: SKIP LOCKED steps over what another claim or a
 -- cancel holds, so no claim waits for another. Rows are locked by due time.
 --
+-- Whether a recurring timer fires, and when next, is for Go to say, as it is of one whose misfire policy
+-- may skip it. Of these this statement takes the lock and gives the row as it then is ("judged");
+-- timer_rearm.sql, later in the transaction, writes what becomes of them. All others pay nothing for that.
+--
 -- A change of a timer's definition that commits after this statement has begun is not in its snapshot,
 -- but the lock gives the new state: number of actions and all. Such a timer is left to the next claim. It
 -- is known by patched, which the change has set in both rows; what nobody has changed has none, and pays
@@ -15,7 +19,7 @@
 -- The array keeps the planner from guessing that LIMIT $2 is a tenth of the table and reading all of
 -- it: it takes an array for ten rows and uses the primary key.
 WITH due AS MATERIALIZED (
-    SELECT id, due_at
+    SELECT id, due_at, fire_at, tenant_id, occurrence, actions, recurring, unarmed, (recurring OR may_skip) IS TRUE AS judged
     FROM minoots.timer_states
     WHERE due_at >= $1 AND due_at <= coalesce($3, now())
         AND (patched IS NULL OR minoots.is_patched(id, patched))
@@ -29,7 +33,7 @@ moved AS (
         settled_at = CASE WHEN s.actions = 0 THEN coalesce($3, now()) END,
         fired_at = coalesce($3, now()), updated_at = now(), due_at = NULL,
         occurrence = s.occurrence + 1, version = s.version + 1
-    WHERE s.id = ANY (ARRAY(SELECT id FROM due))
+    WHERE s.id = ANY (ARRAY(SELECT id FROM due WHERE NOT judged))
     RETURNING s.id, s.tenant_id, s.occurrence, s.actions, s.fired_at
 ),
 fired AS MATERIALIZED (
@@ -55,6 +59,15 @@ logged AS (
     SELECT id, occurrence, tenant_id, 'timer.settled' FROM fired WHERE actions = 0
 )
 SELECT id, tenant_id, occurrence, actions, due_at, fired_at, name, requested_by, labels, metadata,
-    bundle, agent_binding, clock_timestamp() AS clock, pg_current_xact_id()::text AS xid
+    bundle, agent_binding, clock_timestamp() AS clock, pg_current_xact_id()::text AS xid,
+    NULL::timestamptz AS fire_at, NULL::boolean AS recurring, NULL::boolean AS unarmed, NULL::json AS recurrence,
+    NULL::json AS misfire, NULL::integer AS jitter_ms, NULL::timestamptz AS anchor
 FROM fired
+UNION ALL
+SELECT d.id, d.tenant_id, d.occurrence, d.actions, d.due_at, coalesce($3, now()), t.name, t.requested_by, t.labels, t.metadata,
+    t.bundle, t.agent_binding, clock_timestamp(), pg_current_xact_id()::text,
+    d.fire_at, d.recurring, d.unarmed, t.recurrence, t.misfire, t.jitter_ms, coalesce(t.anchor, t.created_at)
+FROM minoots.timers t
+JOIN due d ON d.id = t.id
+WHERE t.id = ANY (ARRAY(SELECT id FROM due WHERE judged))
 ORDER BY due_at;

@@ -5,17 +5,18 @@
 -- the same key to commit or roll back, so that of any number of them one creates. Keys are inserted
 -- in order, so that two batches with the same keys cannot deadlock.
 --
--- A duration counts from this transaction's now(): the database's clock, not a replica's.
+-- A duration counts from this transaction's now(): the database's clock, not a replica's. The first
+-- instant of a recurrence comes computed ("at"), with the anchor from which it counts.
 WITH given AS MATERIALIZED (
     SELECT g.*, coalesce(g.at, now() + g.duration_us * interval '1 microsecond') AS fire_at
     FROM unnest(
         $1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::integer[],
         $8::bigint[], $9::jsonb[], $10::json[], $11::json[], $12::json[], $13::json[], $14::smallint[],
-        $15::text[], $16::bytea[]
+        $15::text[], $16::bytea[], $17::json[], $18::timestamptz[], $19::boolean[]
     ) WITH ORDINALITY AS g (
         id, tenant_id, name, requested_by, duration_us, at, jitter_ms,
         jitter_us, labels, metadata, bundle, agent_binding, misfire, actions,
-        key, fingerprint, ord
+        key, fingerprint, recurrence, anchor, may_skip, ord
     )
 ),
 keys AS (
@@ -30,14 +31,14 @@ fresh AS (
 ),
 definitions AS (
     INSERT INTO minoots.timers (id, created_at, duration_us, jitter_ms, tenant_id, name, requested_by,
-        labels, metadata, bundle, agent_binding, misfire)
+        labels, metadata, bundle, agent_binding, misfire, recurrence, anchor)
     SELECT id, now(), duration_us, jitter_ms, tenant_id, name, requested_by,
-        labels, metadata, bundle, agent_binding, misfire
+        labels, metadata, bundle, agent_binding, misfire, recurrence, anchor
     FROM fresh
 ),
 states AS (
-    INSERT INTO minoots.timer_states (id, fire_at, due_at, updated_at, actions, tenant_id)
-    SELECT id, fire_at, fire_at + jitter_us * interval '1 microsecond', now(), actions, tenant_id
+    INSERT INTO minoots.timer_states (id, fire_at, due_at, updated_at, actions, recurring, tenant_id, may_skip)
+    SELECT id, fire_at, fire_at + jitter_us * interval '1 microsecond', now(), actions, recurrence IS NOT NULL, tenant_id, may_skip
     FROM fresh
     RETURNING id
 ),

@@ -2,6 +2,8 @@
 --   shift  what was left when it was paused counts on from now
 --   fire   it is due when it was to be, and now if that has passed
 --   skip   if that has passed, it is over: cancelled for the reason $4, its firing skipped
+-- A recurring timer is left to timer_go_on.sql: when it is due next is for Go to compute.
+--
 -- The lock serialises it with other changes; of two resumes one changes the timer.
 --
 -- A difference of instants is added as seconds: as an interval it has days, which are not all of 24
@@ -27,7 +29,7 @@ resumed AS (
             ELSE s.fire_at
         END
     FROM target
-    WHERE s.id = target.id AND target.status = 'paused' AND NOT ($3 = 'skip' AND target.missed)
+    WHERE s.id = target.id AND target.status = 'paused' AND NOT s.recurring AND NOT ($3 = 'skip' AND target.missed)
     RETURNING s.id, s.tenant_id, s.due_at
 ),
 skipped AS (
@@ -35,7 +37,7 @@ skipped AS (
     SET status = 'cancelled', cancelled_at = now(), cancel_reason = $4, updated_at = now(),
         occurrence = s.occurrence + 1, version = s.version + 1
     FROM target
-    WHERE s.id = target.id AND target.status = 'paused' AND $3 = 'skip' AND target.missed
+    WHERE s.id = target.id AND target.status = 'paused' AND NOT s.recurring AND $3 = 'skip' AND target.missed
     RETURNING s.id, s.tenant_id, s.occurrence, s.actions, s.held_due_at
 ),
 firings AS (

@@ -3,7 +3,8 @@
 -- on one version the second finds it gone.
 --
 -- $4 or $5 is a new time: a duration counts from this transaction's now(). A paused timer's remaining
--- time then counts from now too. $6 is the jitter, NULL where due_at stays as it is.
+-- time then counts from now too. With a recurrence ($16) $5 is its next instant, and $17 from when it
+-- counts; a new time without one makes the timer fire once. $6 is the jitter, NULL where due_at stays as it is.
 --
 -- patched is for the claim: see timer_claim.sql.
 WITH target AS MATERIALIZED (
@@ -19,6 +20,9 @@ WITH target AS MATERIALIZED (
 changed AS (
     UPDATE minoots.timer_states s
     SET fire_at = target.fire_at, actions = $14, updated_at = now(), version = s.version + 1, patched = s.version + 1,
+        recurring = CASE WHEN coalesce($4::text, $5::text) IS NULL THEN s.recurring ELSE $16::json IS NOT NULL END,
+        unarmed = CASE WHEN coalesce($4::text, $5::text) IS NULL THEN s.unarmed END,
+        may_skip = $18::boolean,
         due_at = CASE WHEN target.status = 'scheduled' THEN target.due_at END,
         held_due_at = CASE WHEN target.status = 'paused' THEN target.due_at END,
         paused_at = CASE WHEN target.status = 'paused' AND coalesce($4::text, $5::text) IS NOT NULL THEN now() ELSE s.paused_at END
@@ -29,6 +33,8 @@ changed AS (
 defined AS (
     UPDATE minoots.timers t
     SET duration_us = CASE WHEN coalesce($4::text, $5::text) IS NULL THEN t.duration_us ELSE $4 END,
+        recurrence = CASE WHEN coalesce($4::text, $5::text) IS NULL THEN t.recurrence ELSE $16::json END,
+        anchor = CASE WHEN coalesce($4::text, $5::text) IS NULL THEN t.anchor ELSE $17::timestamptz END,
         name = $7, labels = $8, metadata = $9, bundle = $10, agent_binding = $11, misfire = $12, jitter_ms = $13,
         patched = changed.version
     FROM changed

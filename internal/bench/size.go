@@ -17,6 +17,8 @@ type sizes struct {
 	settle, rest time.Duration
 	herd         int // replicas of P8
 	herdRate     int
+	recurring    int // timers of R
+	recurringFor time.Duration
 	costTimers   int
 	noisy        int // due timers of the noisy neighbour
 	quietRate    int // timers a second of the other tenant
@@ -35,6 +37,7 @@ var full = sizes{
 	pending: 1_000_000, firedBefore: 200_000,
 	settle: 10 * time.Second, rest: 30 * time.Second,
 	herd: 10, herdRate: 300,
+	recurring: 10_000, recurringFor: time.Minute,
 	costTimers: 10_000,
 	noisy:      50_000, quietRate: 100,
 	quiet: 30 * time.Second,
@@ -50,6 +53,7 @@ var short = sizes{
 	pending: 20_000, firedBefore: 2_000,
 	settle: 2 * time.Second, rest: 3 * time.Second,
 	herd: 4, herdRate: 100,
+	recurring: 200, recurringFor: 3 * time.Second,
 	costTimers: 500,
 	noisy:      500, quietRate: 50,
 	quiet: 15 * time.Second,
@@ -68,6 +72,10 @@ func countTakes(count func(sizes) int, perSecond int) func(sizes) time.Duration 
 	return func(s sizes) time.Duration {
 		return time.Duration(count(s))*time.Second/time.Duration(perSecond) + 2*setUp
 	}
+}
+
+func recurringTakes(s sizes) time.Duration {
+	return setUp + volleyLead + time.Duration(s.recurring)*time.Second/volleyPerSecond + s.recurringFor
 }
 
 func stormTakes(s sizes) time.Duration {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +90,23 @@ func TestRetention(t *testing.T) {
 	}
 	_, err := load(t, nil, []string{"--finished-retention=71h"})
 	require.EqualError(t, err, `--finished-retention "71h" is not a time to keep things: want such as 90d, from 3d up, or off for ever`)
+}
+
+func TestCommandsMustBeThere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	program, text := filepath.Join(dir, "program"), filepath.Join(dir, "text")
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\n"), 0o700)) //nolint:gosec // a program
+	require.NoError(t, os.WriteFile(text, nil, 0o600))
+	c, err := load(t, map[string]string{CommandAllow: program + ", " + dir + "/./program"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{program, program}, c.CommandAllow)
+	for path, want := range map[string]string{
+		"notify": "not an absolute path", filepath.Join(dir, "missing"): "is not there", text: "not an executable file", dir: "not an executable file",
+	} {
+		_, err := load(t, map[string]string{CommandAllow: program + "," + path}, nil)
+		require.ErrorContains(t, err, want)
+	}
 }
 
 func TestEveryMistakeIsReportedAtOnce(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -97,7 +98,21 @@ func readCommands(c *Config, text string) error {
 		if !filepath.IsAbs(program) {
 			return fmt.Errorf("%q is not an absolute path: want such as /usr/local/bin/notify", program)
 		}
+		if err := checkProgram(program); err != nil {
+			return err
+		}
 		c.CommandAllow = append(c.CommandAllow, filepath.Clean(program))
+	}
+	return nil
+}
+
+// checkProgram tells at the start what would otherwise be found in the night.
+func checkProgram(program string) error {
+	switch info, err := os.Stat(program); {
+	case err != nil:
+		return fmt.Errorf("%q is not there: every replica that runs or accepts commands needs the program", program)
+	case !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0:
+		return fmt.Errorf("%q is not an executable file", program)
 	}
 	return nil
 }

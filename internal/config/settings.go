@@ -48,7 +48,7 @@ var Settings = []Setting{
 	{OpsAddr, "127.0.0.1:9090", "where /livez, /readyz and /metrics listen", readOpsAddr},
 	{RolesName, "api,kernel,worker", "what this replica does", readRoles},
 	{WebhookAllowCIDRs, "", "private ranges that webhooks may reach, such as 10.1.0.0/16,127.0.0.1", readCIDRs},
-	{CommandAllow, "", "programs that command actions may run, by absolute path", readCommands},
+	{CommandAllow, "", "programs that command actions may run, by absolute path, such as /usr/local/bin/export", readCommands},
 	{NATSURL, "", "NATS server for events and workflow_event actions", readNATSURL},
 	{LogLevel, "info", "debug, info, warn or error", readLogLevel},
 	{LogFormat, "", "json or text (default: text on a terminal, else json)", readLogFormat},

@@ -6,6 +6,7 @@
 //	span.go              a zone, as stretches of time with one offset each
 //	next.go              the two together: instants, gaps and overlaps
 //	schedule.go          a recurrence as a whole: bounds, every, what is not valid
+//	walk.go              what a timer asks beyond its next instant
 //	preview.go           the next instants with notes, for people
 package cron
 
@@ -36,7 +37,7 @@ const lifetime = minoots.MaxHorizon / 2 * 3
 // paths below "recurrence".
 func Compile(r minoots.Recurrence, created time.Time) (*Schedule, []minoots.FieldError) {
 	bad := r.Validate(created)
-	s := &Schedule{recurrence: r, begins: created.Add(1), ends: created.Add(lifetime), anchor: created}
+	s := &Schedule{recurrence: r}
 	if r.TimeZone == "" {
 		s.recurrence.TimeZone = time.UTC.String()
 	}
@@ -55,17 +56,8 @@ func Compile(r minoots.Recurrence, created time.Time) (*Schedule, []minoots.Fiel
 	if len(bad) > 0 {
 		return nil, bad
 	}
-	if r.StartAt != nil {
-		s.anchor = r.StartAt.Time
-		if s.anchor.After(created) {
-			s.begins = s.anchor
-		}
-	}
-	if r.EndAt != nil {
-		s.ends = r.EndAt.Time
-	}
 	s.setPolicy()
-	return s, nil
+	return s.Since(created), nil
 }
 
 // Check tells what is wrong with a recurrence that is to be created now: what

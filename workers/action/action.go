@@ -4,17 +4,26 @@
 //
 // Where to look:
 //
-//	action.go        Executor, Registry
-//	webhook.go       one attempt of a webhook, from parameters to outcome
-//	webhook_spec.go  what a caller may write in a webhook's parameters
-//	webhook_body.go  the body that a receiver gets by default
-//	webhook_send.go  the request and its headers
-//	webhook_read.go  the answer: how much of it is read and kept
-//	sign.go          secrets, signature, trace context
-//	transport.go     the HTTP client: pool, limits, protocols
-//	guard.go         which addresses may be dialled
-//	failure.go       error classes, and how an error gets its class
-//	retry.go         the table of what is retried, and when
+//	action.go          Executor, Registry
+//	webhook.go         one attempt of a webhook, from parameters to outcome
+//	webhook_spec.go    what a caller may write in a webhook's parameters
+//	webhook_body.go    the body that a receiver gets by default
+//	webhook_send.go    the request and its headers
+//	webhook_read.go    the answer: how much of it is read and kept
+//	agent.go           agent_prompt: one attempt, by the binding's adapter
+//	agent_spec.go      its parameters and the binding
+//	agent_payload.go   what the agent is told
+//	agent_http.go      the adapters langchain, autogen and custom
+//	agent_mcp.go       the adapter mcp
+//	template*.go       agentBinding.payloadTemplate: compile, bound, render
+//	workflow_event.go  a message to NATS JetStream
+//	command*.go        a program of the operator's list
+//	sender.go          one signed HTTP exchange, for all that speak HTTP
+//	sign.go            secrets, signature, trace context
+//	transport.go       the HTTP client: pool, limits, protocols
+//	guard.go           which addresses may be dialled
+//	failure.go         error classes, and how an error gets its class
+//	retry.go           the table of what is retried, and when
 package action
 
 import (
@@ -37,10 +46,11 @@ type Executor interface {
 	// Check says what is wrong with an action's parameters, with paths such as
 	// "parameters.url". It reads nothing and resolves no names: what only the
 	// network can tell is checked at each attempt.
-	Check(parameters json.RawMessage) []minoots.FieldError
-	// Destination names who an action with these parameters goes to, such as a
-	// host: the deliveries of one destination share a bound.
-	Destination(parameters json.RawMessage) string
+	// agent is the timer's binding, nil if it has none.
+	Check(parameters json.RawMessage, agent *minoots.AgentBinding) []minoots.FieldError
+	// Destination names who a delivery goes to, such as a host: the deliveries of
+	// one destination share a bound.
+	Destination(d *minoots.Delivery) string
 }
 
 // Config is what executors need from the outside.
@@ -56,8 +66,15 @@ type Config struct {
 	Concurrency int
 	// Version is told to receivers in User-Agent. Defaults to "dev".
 	Version string
-	// Now is the local clock. Defaults to time.Now.
+	// Now is the clock that receivers are told and that attempts are recorded by;
+	// best the database's. Defaults to time.Now.
 	Now func() time.Time
+	// Commands lists the programs that command actions may run, by absolute path.
+	// Without any the kind is not available.
+	Commands []string
+	// NATS is where workflow_event actions are published. Without it the kind is
+	// not available.
+	NATS Publisher
 }
 
 func (c Config) withDefaults() Config {
@@ -73,30 +90,52 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Registry knows the executor of each kind that this version can perform.
+// Registry knows the executor of each kind that this process can perform.
 type Registry struct {
 	executors map[minoots.ActionKind]Executor
+	agents    *Agent
+	sender    *sender
 }
 
 // NewRegistry builds every executor. A new kind is one file in this package and
-// one line here; conformance_test.go then asks for its cases.
+// one line here.
 func NewRegistry(config Config) *Registry {
-	return &Registry{executors: map[minoots.ActionKind]Executor{
-		minoots.KindWebhook: NewWebhook(config),
+	config = config.withDefaults()
+	s := newSender(config)
+	agents := newAgent(s, config.Version)
+	r := &Registry{agents: agents, sender: s, executors: map[minoots.ActionKind]Executor{
+		minoots.KindWebhook:     &Webhook{s},
+		minoots.KindAgentPrompt: agents,
 	}}
+	if config.NATS != nil {
+		r.executors[minoots.KindWorkflowEvent] = NewWorkflowEvent(config)
+	}
+	if len(config.Commands) > 0 && commandsRun {
+		r.executors[minoots.KindCommand] = NewCommand(config)
+	}
+	return r
 }
 
-var _ minoots.ParameterChecker = (*Registry)(nil).Check
+var (
+	_ minoots.ParameterChecker                         = (*Registry)(nil).Check
+	_ func(*minoots.AgentBinding) []minoots.FieldError = (*Registry)(nil).CheckAgent
+)
 
 // Check implements minoots.ParameterChecker. A kind without an executor is one
 // mistake, at "kind": better refused when the timer is made than failed in the
 // night when it fires.
-func (r *Registry) Check(kind minoots.ActionKind, parameters json.RawMessage) []minoots.FieldError {
+func (r *Registry) Check(kind minoots.ActionKind, parameters json.RawMessage, agent *minoots.AgentBinding) []minoots.FieldError {
 	e, ok := r.executors[kind]
 	if !ok {
 		return []minoots.FieldError{{Path: "kind", Message: notAvailable(kind)}}
 	}
-	return e.Check(parameters)
+	return e.Check(parameters, agent)
+}
+
+// CheckAgent says what is wrong with a timer's binding, template included. Paths
+// are below "agentBinding".
+func (r *Registry) CheckAgent(agent *minoots.AgentBinding) []minoots.FieldError {
+	return r.agents.checkBinding(agent)
 }
 
 // Kinds lists what can be performed, in the order of the contract. Each kind
@@ -114,7 +153,7 @@ func (r *Registry) Kinds() []minoots.ActionKind {
 // Destination names who a delivery goes to.
 func (r *Registry) Destination(d *minoots.Delivery) string {
 	if e, ok := r.executors[d.Action.Kind]; ok {
-		return e.Destination(d.Action.Parameters)
+		return e.Destination(d)
 	}
 	return ""
 }
@@ -123,26 +162,29 @@ func (r *Registry) Destination(d *minoots.Delivery) string {
 func (r *Registry) Execute(ctx context.Context, d minoots.Delivery, attempt int) minoots.Outcome {
 	e, ok := r.executors[d.Action.Kind]
 	if !ok {
-		now := time.Now()
-		out := minoots.Outcome{StartedAt: now, FinishedAt: now}
-		failure{ClassUnavailable, notAvailable(d.Action.Kind)}.report(&out)
-		return out
+		return run(r.sender.now, func(*minoots.Outcome) failure {
+			return failure{ClassUnavailable, notAvailable(d.Action.Kind)}
+		})
 	}
 	return e.Execute(ctx, d, attempt)
 }
 
-// Close releases what executors hold between attempts, such as idle
-// connections. Call it when no attempt is under way.
-func (r *Registry) Close() {
-	for _, e := range r.executors {
-		if c, ok := e.(interface{ Close() }); ok {
-			c.Close()
-		}
-	}
-}
+// Close releases what executors hold between attempts: idle connections. Call it
+// when no attempt is under way.
+func (r *Registry) Close() { r.sender.Close() }
 
+// notAvailable says what is missing, for kinds that an operator must allow.
 func notAvailable(kind minoots.ActionKind) string {
-	return fmt.Sprintf("%q actions are not available in this version", kind)
+	switch {
+	case kind == minoots.KindWorkflowEvent:
+		return `"workflow_event" actions need a NATS server, and this service has none; an operator can name one with MINOOTS_NATS_URL`
+	case kind == minoots.KindCommand && !commandsRun:
+		return `"command" actions are not available on this operating system`
+	case kind == minoots.KindCommand:
+		return `"command" actions are off in this service; an operator can list programs with MINOOTS_COMMAND_ALLOW`
+	default:
+		return fmt.Sprintf("%q actions are not available in this version", kind)
+	}
 }
 
 // Timeout is the time that an action may take, by the word of its parameters,

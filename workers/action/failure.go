@@ -34,6 +34,17 @@ const (
 	ClassUnavailable   = "unavailable"    // this process has no executor for the kind
 	ClassAborted       = "aborted"        // the receiver failed, and asked for no more attempts
 	ClassCancelled     = "cancelled"      // this process is shutting down; says nothing about the receiver
+
+	ClassTemplate      = "template"       // agentBinding.payloadTemplate cannot be evaluated over this firing
+	ClassAgent         = "agent_error"    // the agent's service answered, and said that the run failed
+	ClassTool          = "tool_error"     // the MCP tool ran and reported an error
+	ClassRPC           = "rpc_error"      // the MCP server answered with an error of its own
+	ClassRPCRefused    = "rpc_refused"    // the MCP server does not know the tool, or refuses the arguments
+	ClassNoStream      = "no_stream"      // NATS is there, and no JetStream stream takes the subject
+	ClassBroker        = "broker"         // JetStream refused the message
+	ClassExec          = "exec"           // the program could not be started
+	ClassExitCode      = "exit_code"      // the program ended with another exit code than 0, or by a signal
+	ClassCommandDenied = "command_denied" // this process's list of programs does not have it
 )
 
 // errorTextLimit bounds Outcome.Error, in runes: it is one line in a table.
@@ -89,6 +100,15 @@ func failureOf(caller, attempt context.Context, err error, limit time.Duration) 
 	default:
 		return failure{ClassProtocol, "the answer is not valid HTTP, or its header is too large"}
 	}
+}
+
+// failureOfAnswer classifies the error of reading an answer that had to be looked
+// into.
+func failureOfAnswer(caller, attempt context.Context, err error, limit time.Duration) failure {
+	if errors.Is(err, errAnswerTooLarge) {
+		return failure{ClassProtocol, fmt.Sprintf("the answer is larger than %d bytes", wholeLimit)}
+	}
+	return failureOf(caller, attempt, err, limit)
 }
 
 // denied tells whether the guard refused to dial.

@@ -27,7 +27,7 @@ func TestGuardDeniesByResolvedAddress(t *testing.T) {
 	t.Run("private on every attempt", func(t *testing.T) {
 		w := testWebhook(t, func(c *Config) { c.Allow = nil })
 		resolveTo(w, []string{"127.0.0.1"})
-		require.Empty(t, w.Check(d.Action.Parameters), "a name cannot be judged before the dial")
+		require.Empty(t, w.Check(d.Action.Parameters, nil), "a name cannot be judged before the dial")
 		for attempt := 1; attempt <= 3; attempt++ {
 			out := w.Execute(t.Context(), d, attempt)
 			assert.Equal(t, ClassAddressDenied, out.ErrorClass, out.Error)

@@ -148,3 +148,8 @@ func testWebhook(t *testing.T, change ...func(*Config)) *Webhook {
 func post(url string) minoots.Delivery {
 	return testDelivery(minoots.KindWebhook, `{"url": "`+url+`"}`)
 }
+
+func readAllOf(r *http.Request) []byte {
+	body, _ := io.ReadAll(r.Body)
+	return body
+}

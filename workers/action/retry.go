@@ -31,6 +31,18 @@ var retriedClass = map[string]bool{
 	ClassRedirect:      false, // the receiver has moved; the URL must be changed
 	ClassParameters:    false,
 	ClassAborted:       false, // as the receiver asked
+
+	ClassAgent:    true, // a model is overloaded, a run was cancelled
+	ClassTool:     true, // tools report what they depend on as errors of theirs
+	ClassRPC:      true,
+	ClassNoStream: true, // the stream is made a moment later
+	ClassBroker:   true, // the stream is full, or its leader is being elected
+	ClassExec:     true, // being deployed, or out of processes
+	ClassExitCode: true, // programs have one code for everything
+
+	ClassTemplate:      false, // the same firing gives the same result
+	ClassRPCRefused:    false, // the tool's name or arguments must be changed
+	ClassCommandDenied: false, // an operator's decision
 }
 
 // retriedStatus says which HTTP answers are retried: all of 5xx, and the three

@@ -23,11 +23,11 @@ type Secrets interface {
 // liveSecrets asks for what to sign with. Nothing is sent unsigned: receivers
 // are told that every webhook is signed, and one that accepts both is open to
 // anybody.
-func (w *Webhook) liveSecrets(caller, attempt context.Context, tenantID string) ([][]byte, failure) {
-	if w.secrets == nil {
+func (s *sender) liveSecrets(caller, attempt context.Context, tenantID string) ([][]byte, failure) {
+	if s.secrets == nil {
 		return nil, failure{ClassSigning, "this process has no signing secrets"}
 	}
-	secrets, err := w.secrets.Live(attempt, tenantID)
+	secrets, err := s.secrets.Live(attempt, tenantID)
 	switch {
 	case err != nil && errors.Is(caller.Err(), context.Canceled):
 		return nil, failureOf(caller, attempt, err, 0)

@@ -2,6 +2,7 @@ package action
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -74,3 +75,21 @@ func cleanText(b []byte) []byte {
 	}
 	return out
 }
+
+// wholeLimit bounds an answer whose body is looked into.
+const wholeLimit = 1 << 20
+
+var errAnswerTooLarge = errors.New("the answer is too large")
+
+// readWhole reads an answer that is looked into, and closes it.
+func readWhole(answer *http.Response) ([]byte, error) {
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, wholeLimit+1))
+	if err == nil && len(body) > wholeLimit {
+		err = errAnswerTooLarge
+	}
+	return body, err
+}
+
+// capture gives what is kept of a body, as text.
+func capture(body []byte) []byte { return cleanText(body[:min(len(body), minoots.MaxResponseCapture)]) }

@@ -6,27 +6,35 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/minoots/minoots"
 )
 
-// message is a webhook ready to be signed and sent.
+// message is a request ready to be signed and sent.
 type message struct {
 	id       string
 	tenantID string
 	timerID  string
 	attempt  int
-	spec     *webhookSpec
-	body     []byte // nil for none
+	method   string
+	target   *url.URL
+	headers  map[string]string // the caller's
+	body     []byte            // nil for none
+}
+
+// envelope is a message of a delivery, without its body.
+func envelope(d *minoots.Delivery, attempt int, method string, target *url.URL, headers map[string]string) *message {
+	return &message{
+		id: d.WebhookID(), tenantID: d.TenantID, timerID: d.Timer.ID.String(),
+		attempt: attempt, method: method, target: target, headers: headers,
+	}
 }
 
 func newMessage(d *minoots.Delivery, spec *webhookSpec, attempt int) (*message, error) {
-	m := &message{
-		id: d.WebhookID(), tenantID: d.TenantID, timerID: d.Timer.ID.String(),
-		attempt: attempt, spec: spec,
-	}
+	m := envelope(d, attempt, spec.Method, spec.target, spec.Headers)
 	switch {
 	case spec.hasBody():
 		m.body = spec.Body
@@ -45,8 +53,8 @@ func newMessage(d *minoots.Delivery, spec *webhookSpec, attempt int) (*message, 
 // request makes the HTTP request, signed for the instant at.
 func (m *message) request(ctx context.Context, secrets [][]byte, at time.Time, userAgent []string) *http.Request {
 	request := (&http.Request{
-		Method: m.spec.Method,
-		URL:    m.spec.target,
+		Method: m.method,
+		URL:    m.target,
 		Header: m.header(secrets, at, userAgent),
 	}).WithContext(ctx)
 	if len(m.body) > 0 {
@@ -70,7 +78,7 @@ func (m *message) header(secrets [][]byte, at time.Time, userAgent []string) htt
 		m.id, timestamp, sign(secrets, m.id, timestamp, m.body),
 		m.timerID, m.tenantID, strconv.Itoa(m.attempt), traceParent(m.id),
 	}
-	header := make(http.Header, len(values)+len(m.spec.Headers)+3)
+	header := make(http.Header, len(values)+len(m.headers)+3)
 	header["User-Agent"] = userAgent
 	if len(m.body) > 0 {
 		header["Content-Type"] = contentTypeJSON
@@ -80,7 +88,7 @@ func (m *message) header(secrets [][]byte, at time.Time, userAgent []string) htt
 	// idempotent, and a webhook is: that is what webhook-id is for. An empty list
 	// under this name says so to net/http and sends no header.
 	header["Idempotency-Key"] = nil
-	for name, value := range m.spec.Headers {
+	for name, value := range m.headers {
 		header.Set(name, value)
 	}
 	header["Webhook-Id"] = values[0:1:1]

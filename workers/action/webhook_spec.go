@@ -67,42 +67,52 @@ func parseWebhook(parameters json.RawMessage) (*webhookSpec, problems) {
 		bad.add("method", "must be one of %s", strings.Join(webhookMethods, ", "))
 	}
 	checkHeaders(&bad, s.Headers)
-	if s.TimeoutMs < minTimeout.Milliseconds() || s.TimeoutMs > maxTimeout.Milliseconds() {
-		bad.add("timeoutMs", "must be from %d to %d", minTimeout.Milliseconds(), maxTimeout.Milliseconds())
-	}
+	checkTimeout(&bad, s.TimeoutMs)
 	return s, bad
 }
 
+func checkTimeout(bad *problems, ms int64) {
+	if ms < minTimeout.Milliseconds() || ms > maxTimeout.Milliseconds() {
+		bad.add("timeoutMs", "must be from %d to %d", minTimeout.Milliseconds(), maxTimeout.Milliseconds())
+	}
+}
+
 func (s *webhookSpec) checkURL(bad *problems) {
-	if s.URL == "" {
-		bad.add("url", `is required, such as "https://example.com/hook"`)
-		return
+	target, mistake := parseTarget(s.URL)
+	if mistake != "" {
+		bad.add("url", "%s", mistake)
 	}
-	if utf8.RuneCountInString(s.URL) > maxURL {
-		bad.add("url", "must be at most %d characters", maxURL)
-		return
+	s.target = target
+}
+
+// parseTarget reads the URL of a receiver, and says what is wrong with it.
+func parseTarget(text string) (target *url.URL, mistake string) {
+	if text == "" {
+		return nil, `is required, such as "https://example.com/hook"`
 	}
-	u, err := url.Parse(s.URL)
+	if utf8.RuneCountInString(text) > maxURL {
+		return nil, fmt.Sprintf("must be at most %d characters", maxURL)
+	}
+	u, err := url.Parse(text)
 	if err != nil { // its text repeats the URL, which may hold a password
-		bad.add("url", `is not a URL; want one such as "https://example.com/hook"`)
-		return
+		return nil, `is not a URL; want one such as "https://example.com/hook"`
 	}
 	host, port := u.Hostname(), u.Port()
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		bad.add("url", "must begin with https:// or http://")
+		mistake = "must begin with https:// or http://"
 	case u.User != nil:
-		bad.add("url", "must not hold a user name or password; send them in headers.Authorization")
+		mistake = "must not hold a user name or password; send them in headers.Authorization"
 	case host == "":
-		bad.add("url", "must name a host")
-	case strings.Contains(s.URL, "#"):
-		bad.add("url", "must not have a fragment (#…): it would not be sent")
+		mistake = "must name a host"
+	case strings.Contains(text, "#"):
+		mistake = "must not have a fragment (#…): it would not be sent"
 	case port != "" && !validPort(port):
-		bad.add("url", "must have a port from 1 to 65535")
+		mistake = "must have a port from 1 to 65535"
 	case looksNumeric(host):
-		bad.add("url", "must name its host by a DNS name or a full IP address such as 192.0.2.1")
+		mistake = "must name its host by a DNS name or a full IP address such as 192.0.2.1"
 	}
-	s.target = u
+	return u, mistake
 }
 
 func validPort(port string) bool {
@@ -194,6 +204,11 @@ func (p *problems) add(field, format string, args ...any) {
 // take "URL" for "url": a caller who writes "timeout" for "timeoutMs" should be
 // told today.
 func (p *problems) addUnknown(parameters json.RawMessage, known []string) {
+	p.addUnknownOf("", parameters, known)
+}
+
+// addUnknownOf says whose parameters they are.
+func (p *problems) addUnknownOf(whose string, parameters json.RawMessage, known []string) {
 	var given map[string]json.RawMessage
 	if json.Unmarshal(parameters, &given) != nil {
 		return // not an object, which has been told already
@@ -205,7 +220,7 @@ func (p *problems) addUnknown(parameters json.RawMessage, known []string) {
 		if len(name) > maxHeaderName || strings.ContainsFunc(name, notTokenChar) {
 			name = fmt.Sprintf("%.40q", name) // not what a path is made of
 		}
-		p.add(name, "is not a parameter; there are %s", strings.Join(known, ", "))
+		p.add(name, "is not a parameter%s; there are %s", whose, strings.Join(known, ", "))
 	}
 	slices.SortStableFunc(*p, func(a, b minoots.FieldError) int { return strings.Compare(a.Path, b.Path) })
 }
@@ -224,9 +239,18 @@ func jsonProblem(err error) minoots.FieldError {
 		return minoots.FieldError{Path: "parameters.headers", Message: "must be an object whose values are strings"}
 	case "timeoutMs":
 		return minoots.FieldError{Path: "parameters.timeoutMs", Message: "must be a whole number of milliseconds"}
-	default:
-		return minoots.FieldError{Path: "parameters." + field, Message: "must be a string"}
 	}
+	message := "must be a string"
+	switch mismatch.Type.Kind() {
+	case reflect.Bool:
+		message = "must be true or false"
+	case reflect.Slice:
+		message = "must be a list"
+	}
+	if mismatch.Field != field { // an item of a list
+		message = "must be a list of strings"
+	}
+	return minoots.FieldError{Path: "parameters." + field, Message: message}
 }
 
 // jsonNames lists the names that a struct's exported fields have in JSON.

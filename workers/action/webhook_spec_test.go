@@ -34,7 +34,7 @@ func TestWebhookCheckAccepts(t *testing.T) {
 		`{"url": "https://example.com", "headers": null, "timeoutMs": null, "method": null}`,
 		`{"url": "https://123.example.com/` + strings.Repeat("a", 2048-len("https://123.example.com/")) + `"}`,
 	} {
-		assert.Empty(t, w.Check(json.RawMessage(parameters)), parameters)
+		assert.Empty(t, w.Check(json.RawMessage(parameters), nil), parameters)
 	}
 }
 
@@ -95,7 +95,7 @@ func TestWebhookCheckRefuses(t *testing.T) {
 		{`{"URL": "https://example.com"}`, "URL", "is not a parameter"},
 	}
 	for _, c := range cases {
-		bad := w.Check(json.RawMessage(c.parameters))
+		bad := w.Check(json.RawMessage(c.parameters), nil)
 		require.Len(t, bad, 1, c.parameters)
 		assert.True(t, strings.HasPrefix(bad[0].Path, strings.TrimSuffix("parameters."+c.path, ".")), "%s: %s", c.parameters, bad[0].Path)
 		assert.Contains(t, bad[0].Message, c.says, c.parameters)
@@ -105,7 +105,7 @@ func TestWebhookCheckRefuses(t *testing.T) {
 
 func TestWebhookCheckTellsAllAtOnce(t *testing.T) {
 	t.Parallel()
-	bad := NewWebhook(Config{}).Check(json.RawMessage(`{"method": "", "timeoutMs": -1, "other": 1, "headers": {"te": "", "b\n": ""}}`))
+	bad := NewWebhook(Config{}).Check(json.RawMessage(`{"method": "", "timeoutMs": -1, "other": 1, "headers": {"te": "", "b\n": ""}}`), nil)
 	paths := make([]string, 0, len(bad))
 	for _, f := range bad {
 		paths = append(paths, f.Path)
@@ -130,7 +130,7 @@ func FuzzWebhookCheck(f *testing.F) {
 		parameters, err := json.Marshal(given)
 		require.NoError(t, err)
 		for _, raw := range []string{string(parameters), body} {
-			if len(w.Check(json.RawMessage(raw))) == 0 {
+			if len(w.Check(json.RawMessage(raw), nil)) == 0 {
 				requireSound(t, testDelivery(minoots.KindWebhook, raw))
 			}
 		}
