@@ -164,7 +164,7 @@ func everything(t *testing.T, database *testdb.DB, d *db.DB, tenant string, at t
 	try("PartitionsEnsure", e)
 	_, e = d.IdempotencyForget(ctx, time.Hour)
 	try("IdempotencyForget", e)
-	_, e = d.ReplicaLost(ctx, time.Hour)
+	_, _, e = d.ReplicaLost(ctx, time.Hour)
 	try("ReplicaLost", e)
 	_, e = d.JobRedispatch(ctx, []string{"nobody"})
 	try("JobRedispatch", e)

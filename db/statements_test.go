@@ -184,6 +184,17 @@ var withoutTenant = map[string]string{
 	"destination_take":    "by the queue, whose name is made of the tenant's; the jobs carry their tenant",
 	"destination_release": "by the queue, whose name is made of the tenant's",
 	"timer_pick":          "names the tenants of all who wait: the rows of one are given to its own waiters only",
+
+	"secret_keys":        "counts for the operator, and nothing of the rows",
+	"secret_reseal_page": "the operator's change of his key goes through all rows",
+	"secret_reseal":      "of the rows that secret_reseal_page has read",
+
+	"acknowledgement_lock":   "the token is what tells the tenant",
+	"acknowledgement_take":   "of the acknowledgement that acknowledgement_lock has locked; its rows carry the tenant",
+	"acknowledgement_extend": "the token is what tells the tenant",
+	"acknowledgement_expire": "the kernel's: what is overdue, of every tenant",
+	"acknowledgement_forget": "upkeep goes by age",
+	"replica_lost":           "whether anything is overdue, and nothing of the row",
 }
 
 // Every statement on tenants' data names the tenant: what it reads or changes by

@@ -18,7 +18,8 @@ func (r *replica) actions(pools *pools) (*action.Registry, *natsconn.Conn, error
 		Now: pools.all()[0].Clock().Now,
 	}
 	if pools.workers != nil {
-		do.Secrets = workers.NewSecrets(pools.workers)
+		secrets := workers.NewSecrets(pools.workers)
+		secrets.Log, do.Secrets = r.log, secrets
 	}
 	url := r.cfg.NATSURL.Reveal()
 	if url == "" {

@@ -86,6 +86,8 @@ func newRoot() *cobra.Command {
 		newServe(), newMigrate(), newDev(), newDemo(), newTenants(), newKeys(), newTimers(),
 		newDeadLetters(),
 		newEvents(),
+		newSecrets(),
+		newAcks(),
 		newDestinations(),
 		newPreview(), newAudit(), newOpenAPI(), newBench(), newChaos(), newSoak(), newVersion(), newEnvironment(),
 	)

@@ -63,6 +63,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	require.NoError(t, err)
 	_, err = api.New(api.Config{DB: d, Checks: minoots.Checks{Parameters: actions.Check}, Registerer: n})
 	require.NoError(t, err)
+	newSecretsWatch(nil, n)
 	newWrites(n, slog.New(slog.DiscardHandler))
 	conn, err := natsconn.Open(natsconn.Config{URL: "nats://127.0.0.1:1", Registerer: n, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)

@@ -38,6 +38,7 @@ type replica struct {
 	registry *prometheus.Registry
 	handler  atomic.Pointer[http.Handler]
 	health   health
+	secrets  *secretsWatch
 	ready    chan struct{} // closed when the roles run
 }
 
@@ -48,6 +49,7 @@ func newReplica(ctx context.Context, cfg replicaConfig) (*replica, error) {
 		registry: newRegistry(), ready: make(chan struct{}),
 	}
 	r.log = cfg.Log.With("replica", r.name)
+	r.secrets = newSecretsWatch(cfg.SecretsKeys, r.registry)
 	r.health.phase = phaseStarting
 	r.health.reason = "waiting for Postgres"
 	var err error
