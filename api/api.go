@@ -124,6 +124,7 @@ func build(cfg Config) *API {
 	a.eventRoutes()
 	a.keyRoutes()
 	a.secretRoutes()
+	a.destinationRoutes()
 	a.tenantRoutes()
 	a.grpcRoutes()
 	finishSchemas(a.huma.OpenAPI().Components.Schemas)

@@ -38,6 +38,7 @@ func documentConfig() huma.Config {
 		{Name: tagRecurrences, Description: "When a recurrence is due."},
 		{Name: tagKeys, Description: "Credentials of the tenant."},
 		{Name: tagSecrets, Description: "What webhooks are signed with."},
+		{Name: tagDestinations, Description: "Receivers that fail, and limits of what is sent to one."},
 		{Name: tagTenants, Description: "For operators."},
 	}
 	cfg.Components.SecuritySchemes = securitySchemes

@@ -32,7 +32,9 @@ var needs = map[string]minoots.Role{
 	"deleteApiKey": minoots.RoleTenantAdmin, "rotateApiKey": minoots.RoleTenantAdmin,
 	"createSigningSecret": minoots.RoleTenantAdmin, "listSigningSecrets": minoots.RoleTenantAdmin,
 	"rotateSigningSecret": minoots.RoleTenantAdmin,
-	"createTenant":        minoots.RoleOperator, "listTenants": minoots.RoleOperator,
+	"listDestinations":    minoots.RoleTimerRead, "setDestinationLimits": minoots.RoleTenantAdmin,
+	"resetDestination": minoots.RoleTenantAdmin,
+	"createTenant":     minoots.RoleOperator, "listTenants": minoots.RoleOperator,
 	"getTenant": minoots.RoleOperator, "updateTenant": minoots.RoleOperator,
 }
 
@@ -41,19 +43,21 @@ var needs = map[string]minoots.Role{
 func (b *bundle) operations(fn func(op *huma.Operation, path, body string)) {
 	timer, key := b.create(`{"duration":"1h"}`).ID, minoots.NewID()
 	fill := map[string]string{
-		"/v1/timers/{id}":                      "/v1/timers/" + timer.String(),
-		"/v1/timers/{id}/cancel":               "/v1/timers/" + timer.String() + "/cancel",
-		"/v1/timers/{id}/pause":                "/v1/timers/" + timer.String() + "/pause",
-		"/v1/timers/{id}/resume":               "/v1/timers/" + timer.String() + "/resume",
-		"/v1/timers/{id}/snooze":               "/v1/timers/" + timer.String() + "/snooze",
-		"/v1/timers/{id}/fire":                 "/v1/timers/" + timer.String() + "/fire",
-		"/v1/timers/{id}/firings":              "/v1/timers/" + timer.String() + "/firings",
-		"/v1/timers/{id}/firings/{occurrence}": "/v1/timers/" + timer.String() + "/firings/1",
-		"/v1/dead-letters/{id}":                "/v1/dead-letters/" + key.String(),
-		"/v1/dead-letters/{id}/redrive":        "/v1/dead-letters/" + key.String() + "/redrive",
-		"/v1/api-keys/{id}":                    "/v1/api-keys/" + key.String(),
-		"/v1/api-keys/{id}/rotate":             "/v1/api-keys/" + key.String() + "/rotate",
-		"/v1/tenants/{id}":                     "/v1/tenants/globex",
+		"/v1/timers/{id}":                       "/v1/timers/" + timer.String(),
+		"/v1/timers/{id}/cancel":                "/v1/timers/" + timer.String() + "/cancel",
+		"/v1/timers/{id}/pause":                 "/v1/timers/" + timer.String() + "/pause",
+		"/v1/timers/{id}/resume":                "/v1/timers/" + timer.String() + "/resume",
+		"/v1/timers/{id}/snooze":                "/v1/timers/" + timer.String() + "/snooze",
+		"/v1/timers/{id}/fire":                  "/v1/timers/" + timer.String() + "/fire",
+		"/v1/timers/{id}/firings":               "/v1/timers/" + timer.String() + "/firings",
+		"/v1/timers/{id}/firings/{occurrence}":  "/v1/timers/" + timer.String() + "/firings/1",
+		"/v1/dead-letters/{id}":                 "/v1/dead-letters/" + key.String(),
+		"/v1/dead-letters/{id}/redrive":         "/v1/dead-letters/" + key.String() + "/redrive",
+		"/v1/api-keys/{id}":                     "/v1/api-keys/" + key.String(),
+		"/v1/api-keys/{id}/rotate":              "/v1/api-keys/" + key.String() + "/rotate",
+		"/v1/tenants/{id}":                      "/v1/tenants/globex",
+		"/v1/destinations/{destination}/limits": "/v1/destinations/https%3A%2F%2Fexample.com/limits",
+		"/v1/destinations/{destination}/reset":  "/v1/destinations/https%3A%2F%2Fexample.com/reset",
 	}
 	for path, item := range b.api.Document().Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete, item.Head} {

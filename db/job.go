@@ -23,9 +23,6 @@ var jobReleaseSQL string
 //go:embed query/job_resolve.sql
 var jobResolveSQL string
 
-//go:embed query/lane_page.sql
-var lanePageSQL string
-
 // Job is a delivery on its way into River's table.
 type Job struct {
 	Queue       string
@@ -78,7 +75,7 @@ func (b *JobBatch) queue(to *pgx.Batch) {
 	for i := range b.Jobs {
 		job := &b.Jobs[i]
 		here[i], most[i], queues[i], args[i] = job.Here, int16(job.MaxAttempts), job.Queue, string(job.Args)
-		if !job.Here && !named[job.Queue] {
+		if !job.Here && !named[job.Queue] && !IsHeld(job.Queue) {
 			named[job.Queue] = true
 			notify = append(notify, job.Queue)
 		}
@@ -195,15 +192,4 @@ func (d *DB) JobResolve(ctx context.Context, xid string) (committed bool, runnin
 		return false, nil, &minoots.Error{Code: minoots.CodeUnavailable, Message: "the transaction is still in progress"}
 	}
 	return status == "committed", running, nil
-}
-
-// LanePage lists the queues that have jobs and are not fetched from all the time:
-// lanes, and those of other kinds than webhooks.
-func (d *DB) LanePage(ctx context.Context) ([]string, error) {
-	rows, err := d.pool.Query(ctx, lanePageSQL)
-	if err != nil {
-		return nil, translate(err)
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	return names, translate(err)
 }

@@ -86,13 +86,18 @@ func TestPlansOfEmptyTables(t *testing.T) {
 	_, err := p.conn.Exec(t.Context(), fmt.Sprintf("SET enable_seqscan = %s; SET jit = %s", seqScan, jit))
 	require.NoError(t, err)
 	for noun, args := range map[string][]any{
-		"timer_claim":    {time.Time{}, 500, nil},
-		"timer_get":      {minoots.ID{}.String(), tenant},
-		"timer_cancel":   {minoots.ID{}.String(), tenant, nil, nil},
-		"outcome_record": outcomeArgs([]int64{1}, []string{minoots.ID{}.String()}, []time.Time{time.Now()}),
-		"job_release":    {"replica", []int64{1}, []string{"webhook"}},
-		"job_resolve":    {"1000"},
-		"lane_page":      {},
+		"timer_claim":         {time.Time{}, 500, nil},
+		"timer_get":           {minoots.ID{}.String(), tenant},
+		"timer_cancel":        {minoots.ID{}.String(), tenant, nil, nil},
+		"outcome_record":      outcomeArgs([]int64{1}, []string{minoots.ID{}.String()}, []time.Time{time.Now()}),
+		"job_release":         {"replica", []int64{1}, []string{"webhook"}},
+		"job_resolve":         {"1000"},
+		"lane_page":           {},
+		"job_hold":            {"replica", []int64{1}, []int16{1}, []string{"held-1-x"}},
+		"destination_take":    {"held-1-x", 50, "replica", 30.0},
+		"destination_close":   {"acme", "https://a"},
+		"destination_release": {"held-1-x", 1000},
+		"destination_page":    {"acme", "", 100, nil},
 	} {
 		for _, mode := range []string{generic, custom} {
 			p.check(t, noun+" "+mode, p.explain(t, noun, "", mode, args))

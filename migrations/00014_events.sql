@@ -23,13 +23,23 @@ CREATE TABLE minoots.event_marks (
 
 -- +goose StatementBegin
 -- mark_events notes the snapshot of a moment at which an event is written. Any true snapshot will do: it
--- need not be that of the writer. It outlives a crash only with the writer's commit, and then so does all
--- that had ended before: the server will not give the numbers that it knows to anybody again.
+-- need not be that of the writer. But the writer itself is in flight, and Postgres leaves whoever asks out
+-- of its list: a reader would take its events before those for which it waits yet. The mark outlives a
+-- crash only with the writer's commit, and then so does all that had ended before: the server will not
+-- give the numbers that it knows to anybody again.
 CREATE FUNCTION minoots.mark_events() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO minoots.event_marks (xid_max, seq, snapshot)
-    SELECT pg_snapshot_xmax(s), NEW.seq, s FROM pg_current_snapshot() AS s;
+    SELECT pg_snapshot_xmax(s), NEW.seq, format('%s:%s:%s', least(pg_snapshot_xmin(s), pg_current_xact_id()), pg_snapshot_xmax(s), (
+            SELECT string_agg(x::text, ',' ORDER BY x)
+            FROM (
+                SELECT pg_snapshot_xip(s) AS x
+                UNION
+                SELECT pg_current_xact_id() WHERE pg_current_xact_id() < pg_snapshot_xmax(s)
+            ) AS in_flight
+        ))::pg_snapshot
+    FROM pg_current_snapshot() AS s;
     RETURN NULL;
 END $$;
 -- +goose StatementEnd

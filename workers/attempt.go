@@ -16,6 +16,7 @@ import (
 type attempter struct {
 	actions  Executor
 	recorder *recorder
+	breaker  *breaker
 	metrics  *metrics
 	clock    *db.Clock
 	alive    func() bool // do others take this process for alive?
@@ -47,12 +48,17 @@ func (a *attempter) here(ctx context.Context, k *task, cut func(*task)) (took ti
 		cut(k)
 		return 0
 	}
+	key := flowKey{k.flow.tenant, k.flow.destination}
+	if a.breaker.heldBack(key, k.jobID, 1) {
+		return 0
+	}
 	out, final := a.make(ctx, d, 1)
 	if (stopped(ctx) != nil || a.life.Err() != nil) && !out.Success {
 		cut(k)
 		return 0
 	}
 	a.metrics.attempted(d.Action.Kind, &out, final)
+	a.breaker.ended(key, d.Action.Kind, &out)
 	rec := db.OutcomeRecord{JobID: k.jobID, Attempt: 1, Final: final, Delivery: d, Outcome: out}
 	if !final {
 		rec.RetryAt = a.nextRetry(d, 1, out.RetryAfter)

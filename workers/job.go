@@ -50,6 +50,9 @@ func (w *actionWorker) Work(ctx context.Context, job *river.Job[actionJob]) erro
 		<-ctx.Done()
 		return ctx.Err()
 	}
+	if held, err := w.breaker.heldFetched(ctx, d, job.ID, job.Attempt); held {
+		return err
+	}
 	out, final := w.make(ctx, d, job.Attempt)
 	if w.life.Err() != nil && !out.Success {
 		<-ctx.Done() // as above
@@ -58,6 +61,7 @@ func (w *actionWorker) Work(ctx context.Context, job *river.Job[actionJob]) erro
 		return cut
 	}
 	w.metrics.attempted(d.Action.Kind, &out, final)
+	w.breaker.fetchedEnded(d, &out)
 	err := w.recorder.record(db.OutcomeRecord{
 		JobID: job.ID, Attempt: job.Attempt, Final: final, Delivery: d, Outcome: out,
 	})

@@ -3,7 +3,6 @@ package workers
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"strings"
 	"sync"
 	"time"
@@ -18,8 +17,6 @@ import (
 // queue of their kind: a slow receiver's, or a great herd's. It has few workers
 // in each replica, and exists while it has jobs.
 const (
-	// lanes bounds their number per kind; flows that share one share its workers.
-	lanes = 64
 	// crowdFrom is how many deliveries a second of one flow may go to the shared
 	// queue; more go to its lane.
 	crowdFrom = 200
@@ -33,15 +30,12 @@ const (
 
 // laneOf names the lane of a flow.
 func laneOf(kind minoots.ActionKind, key flowKey) string {
-	h := fnv.New32a()
-	h.Write([]byte(key.tenant))
-	h.Write([]byte{0})
-	h.Write([]byte(key.destination))
-	return fmt.Sprintf("%s-%d", kind, h.Sum32()%lanes)
+	return fmt.Sprintf("%s-%d", kind, db.LaneNumber(key.tenant, key.destination))
 }
 
-// isLane tells a lane's name from that of a kind's queue.
-func isLane(queue string) bool { return strings.Contains(queue, "-") }
+// isLane tells a lane's name from that of a kind's queue, and of one in which
+// deliveries wait for their destination.
+func isLane(queue string) bool { return strings.Contains(queue, "-") && !db.IsHeld(queue) }
 
 // crowd counts the deliveries that go to shared queues, by flow and second.
 type crowd struct {
@@ -90,7 +84,7 @@ func (l *laneKeeper) soon() {
 // placed looks for queues among those of new jobs that are not open all the time.
 func (l *laneKeeper) placed(jobs []db.Job) {
 	for i := range jobs {
-		if !jobs[i].Here && !isOpen(jobs[i].Queue) {
+		if !jobs[i].Here && !isOpen(jobs[i].Queue) && !db.IsHeld(jobs[i].Queue) {
 			l.soon()
 			return
 		}
@@ -128,12 +122,18 @@ func (l *laneKeeper) run(ctx context.Context) {
 func (l *laneKeeper) look(ctx context.Context) error {
 	step, cancel := context.WithTimeout(ctx, laneEvery)
 	defer cancel()
-	filled, err := l.w.cfg.DB.LanePage(step)
+	turn := l.w.breaker.gates.look()
+	found, err := l.w.cfg.DB.LanePage(step)
 	if err != nil {
 		return err
 	}
+	l.w.breaker.learned(ctx, turn, found)
 	now := time.Now()
-	for _, name := range filled {
+	for i := range found {
+		name := found[i].Queue
+		if db.IsHeld(name) {
+			continue
+		}
 		if open := l.lanes[name]; open != nil {
 			open.filled = now
 			continue

@@ -27,6 +27,7 @@ type metrics struct {
 	movedOn       prometheus.Counter
 	lanes         prometheus.Gauge
 	desks         *deskGauges
+	breaker       *breakerMetrics
 	present       prometheus.Gauge
 	losses        prometheus.Counter
 }
@@ -69,7 +70,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "minoots_escalations_total", Help: "Actions that failed and were taken over by their escalation, by their kind.",
 		}, []string{"kind"}),
 		placements: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "minoots_deliveries_placed_total", Help: "Deliveries by where they were to run: here at once, in the queue of all, in a lane.",
+			Name: "minoots_deliveries_placed_total", Help: "Deliveries by where they were to run: here at once, in the queue of all, in a lane, held for their destination.",
 		}, []string{"place"}),
 		movedOn: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "minoots_deliveries_moved_total", Help: "Deliveries put into a queue that were to run here: behind a slow receiver, or at a stop.",
@@ -84,7 +85,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "minoots_presence_losses_total", Help: "Times that this process could not prove that it is alive, and cut its actions.",
 		}),
 	}
-	for _, place := range []string{placeHere, placeQueue, placeLane} {
+	for _, place := range []string{placeHere, placeQueue, placeLane, placeHeld} {
 		m.placements.WithLabelValues(place)
 	}
 	for _, kind := range minoots.ActionKinds { // an alert wants a 0 to grow from
@@ -92,6 +93,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		m.escalations.WithLabelValues(string(kind))
 	}
 	var errs []error
+	var err error
+	m.breaker, err = newBreakerMetrics(reg)
+	errs = append(errs, err)
 	for _, c := range []prometheus.Collector{
 		m.startLateness, m.attempts, m.seconds, m.group, m.groupSeconds, m.recordRetries, m.recordErrors, m.superseded,
 		m.deadLetters, m.escalations,
@@ -139,22 +143,26 @@ const (
 	placeHere  = "here"
 	placeQueue = "queue"
 	placeLane  = "lane"
+	placeHeld  = "held"
 )
 
 // placed counts the jobs of a transaction.
 func (m *metrics) placed(jobs []db.Job) {
-	var here, lane float64
+	var here, lane, held float64
 	for i := range jobs {
 		switch {
 		case jobs[i].Here:
 			here++
 		case isLane(jobs[i].Queue):
 			lane++
+		case db.IsHeld(jobs[i].Queue):
+			held++
 		}
 	}
 	m.placements.WithLabelValues(placeHere).Add(here)
 	m.placements.WithLabelValues(placeLane).Add(lane)
-	m.placements.WithLabelValues(placeQueue).Add(float64(len(jobs)) - here - lane)
+	m.placements.WithLabelValues(placeHeld).Add(held)
+	m.placements.WithLabelValues(placeQueue).Add(float64(len(jobs)) - here - lane - held)
 }
 
 // deskGauges shows how full the desks of the present life are, when somebody asks.

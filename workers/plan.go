@@ -15,6 +15,7 @@ import (
 type Planner struct {
 	actions Executor
 	replica string
+	gates   *gates                       // nil in a replica without workers
 	desks   map[minoots.ActionKind]*desk // none in a replica without workers
 	crowd   *crowd
 	// unknown is given the jobs of a transaction of which nobody knows whether
@@ -67,7 +68,11 @@ func (p *Planner) place(pl *plan, i int, d *minoots.Delivery, now time.Time) err
 		Queue: string(d.Action.Kind), Args: text,
 		MaxAttempts: d.MaxAttempts(),
 	}
-	key := flowKey{d.TenantID, p.actions.Destination(d)}
+	key := keyOf(p.actions, d)
+	if g := p.gates.of(key); g != nil {
+		job.Queue = g.queue
+		return nil
+	}
 	crowding := false
 	if k := p.desks[d.Action.Kind]; k != nil {
 		var f *flow

@@ -53,6 +53,7 @@ func (w *Workers) startDesks(work context.Context) (stop func()) {
 	looking, lookNoMore := context.WithCancel(work)
 	var lanes sync.WaitGroup
 	lanes.Go(func() { w.lanes.run(looking) })
+	lanes.Go(func() { w.breaker.pump.run(looking, work) })
 	for _, k := range w.desks {
 		k.start(work)
 	}

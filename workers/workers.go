@@ -7,7 +7,8 @@
 // runs here at once, and fairly), lane.go (where a crowd waits), workers.go
 // (River's client), run.go (start and stop), attempt.go and job.go (one attempt),
 // recorder.go (how outcomes are committed), resolve.go (what goes back to the
-// queues), crew.go (one life after another).
+// queues), breaker.go and breaker_pump.go (destinations that fail or have limits),
+// crew.go (one life after another).
 package workers
 
 import (
@@ -53,6 +54,8 @@ type Config struct {
 	// replica's kernel claimed, and as many again of those that River fetched.
 	// Other kinds than webhooks have less; see slots. Defaults to 200.
 	Concurrency int
+	// Breaker says when a destination that fails is left alone.
+	Breaker Breaker
 	// Grace is how long Run lets running actions finish after its ctx is done.
 	// Defaults to 20 s.
 	Grace time.Duration
@@ -68,6 +71,7 @@ func (c Config) withDefaults() Config {
 	if c.Concurrency == 0 {
 		c.Concurrency = 200
 	}
+	c.Breaker = c.Breaker.withDefaults()
 	if c.Grace == 0 {
 		c.Grace = 20 * time.Second
 	}
@@ -109,6 +113,7 @@ type Workers struct {
 	metrics  *metrics
 	log      *slog.Logger
 	lanes    *laneKeeper
+	breaker  *breaker
 	errands  errands
 	endLife  context.CancelFunc // cuts all attempts
 }
@@ -152,6 +157,7 @@ func newWorkers(cfg Config, m *metrics, life life) (*Workers, error) {
 	attempts := &attempter{
 		actions: cfg.Actions, recorder: w.recorder, metrics: m, clock: cfg.DB.Clock(), alive: life.alive, log: log,
 	}
+	w.openBreaker(attempts)
 	attempts.life, w.endLife = context.WithCancel(context.Background())
 	w.openDesks(attempts)
 	bundle := river.NewWorkers()
@@ -172,6 +178,7 @@ func (w *Workers) openDesks(attempts *attempter) {
 	w.placed = func(jobs []db.Job) {
 		w.metrics.placed(jobs)
 		w.lanes.placed(jobs)
+		w.breaker.pump.placed(jobs)
 	}
 	w.desks = map[minoots.ActionKind]*desk{}
 	for _, kind := range w.cfg.Actions.Kinds() {
@@ -180,6 +187,17 @@ func (w *Workers) openDesks(attempts *attempter) {
 		}, w.handBack)
 	}
 	w.metrics.desks.show(w.desks)
+}
+
+// openBreaker has attempts and plans ask which destinations are left alone.
+func (w *Workers) openBreaker(attempts *attempter) {
+	b := &breaker{
+		db: w.cfg.DB, replica: w.cfg.Replica, gates: newGates(), health: newHealth(w.cfg.Breaker), policy: w.cfg.Breaker,
+		actions: w.cfg.Actions, metrics: w.metrics.breaker, errands: &w.errands, soon: w.lanes.soon, log: w.log,
+	}
+	b.holder = &holder{b: b}
+	b.pump = newPump(b, attempts, w.cfg.Concurrency)
+	attempts.breaker, w.breaker, w.gates = b, b, b.gates
 }
 
 // handBack moves tasks on in the background.

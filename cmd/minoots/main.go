@@ -86,6 +86,7 @@ func newRoot() *cobra.Command {
 		newServe(), newMigrate(), newDev(), newDemo(), newTenants(), newKeys(), newTimers(),
 		newDeadLetters(),
 		newEvents(),
+		newDestinations(),
 		newPreview(), newAudit(), newOpenAPI(), newBench(), newChaos(), newSoak(), newVersion(), newEnvironment(),
 	)
 	prepare(root)

@@ -66,6 +66,7 @@ var steps = []step{
 	{[]string{"R"}, "timers of every second", recurringTakes, false, recurring},
 	{[]string{"P10"}, "the cost of a timer", countTakes(func(s sizes) int { return s.costTimers }, 500), false, cost},
 	{[]string{"N"}, "a noisy neighbour", windowTakes(4), false, neighbour},
+	{[]string{"B"}, "a dead host", windowTakes(2), false, breaker},
 	{[]string{"P5"}, "lateness", latenessTakes, true, latenessAll},
 	{[]string{"P7"}, "at rest", func(s sizes) time.Duration { return s.settle + s.rest + 5*time.Second }, false, rest},
 	{[]string{"P6"}, "lateness beside an open snapshot", countTakes(func(s sizes) int { return s.firedBefore }, 3_000), false, latenessSnapshot},

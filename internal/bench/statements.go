@@ -95,6 +95,7 @@ var statementNames = []struct {
 	{"job_notify", []string{"pg_notify(", "unnest("}},
 	{"job_insert", []string{"INSERT INTO river.river_job (state, attempt, max_attempts"}},
 	{"lane_page", []string{"WITH RECURSIVE filled", "river_job"}},
+	{"destination_take", []string{"minoots.destinations", "token_at", "FOR UPDATE OF j"}},
 	{"replica_lost", []string{"minoots.replicas", "pg_try_advisory_xact_lock"}},
 	{"seat_take", []string{"pg_try_advisory_lock"}},
 	{"key_find", []string{"minoots.api_keys", "hash"}},
