@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/minoots/minoots"
-	"github.com/minoots/minoots/internal/fault"
 )
 
 //go:embed query/acknowledgement_open.sql
@@ -70,10 +69,8 @@ func (d *DB) AcknowledgementOpen(ctx context.Context, open AcknowledgementOpen) 
 // on, without a worker. It tells whether it does: not if the agent has been
 // quicker, if another has the job, or if it does already.
 func (d *DB) AcknowledgementPark(ctx context.Context, tenant, token string, sent *minoots.Outcome) (bool, error) {
-	fault.Point("acknowledgement.sent")
 	tag, err := d.pool.Exec(ctx, acknowledgementParkSQL, minoots.HashCredential(token), tenant,
 		optionalInt(sent.HTTPStatus), optional(string(sent.Response)))
-	fault.Point("acknowledgement.parked")
 	d.writes.note(writeRecord, err)
 	return tag.RowsAffected() == 1, translate(err)
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/minoots/minoots"
-	"github.com/minoots/minoots/internal/fault"
 )
 
 //go:embed query/acknowledgement_lock.sql
@@ -64,7 +63,6 @@ func (d *DB) AcknowledgementRecord(
 		receipt = locked.receipt
 		receipt.Status, receipt.AcknowledgedAt = given.Status, instant(ended.Outcome.FinishedAt)
 		follow, err = recordJudged(ctx, tx, []endedJob{ended}, judge, plan)
-		fault.Point("acknowledgement.recorded")
 		return err
 	})
 	d.writes.note(writeRecord, err)

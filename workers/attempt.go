@@ -64,7 +64,7 @@ func (a *attempter) here(ctx context.Context, k *task, cut func(*task)) (took ti
 		return 0
 	}
 	if awaits(d, &out) {
-		a.breaker.ended(key, &out)
+		a.breaker.ended(key, d.Action.Kind, &out)
 		a.acks.park(ctx, d, &out)
 		return out.FinishedAt.Sub(out.StartedAt)
 	}

@@ -44,7 +44,7 @@ func (p *pump) attempt(ctx context.Context, queue string, state minoots.BreakerS
 	if awaits(d, &out) {
 		// The destination has answered, which is what it is judged by, and its slot is free.
 		a.acks.park(ctx, d, &out)
-		p.b.tried(queue, keyOf(p.b.actions, d), state, &out)
+		p.b.tried(queue, keyOf(p.b.actions, d), d.Action.Kind, state, &out)
 		return
 	}
 	a.metrics.attempted(d.Action.Kind, &out, final)
