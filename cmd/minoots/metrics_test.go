@@ -14,6 +14,7 @@ import (
 	"github.com/minoots/minoots/api"
 	"github.com/minoots/minoots/db"
 	"github.com/minoots/minoots/internal/natsconn"
+	"github.com/minoots/minoots/internal/eventhub"
 	"github.com/minoots/minoots/internal/testdb"
 	"github.com/minoots/minoots/kernel"
 	"github.com/minoots/minoots/workers"
@@ -63,6 +64,9 @@ func TestMetricsAreDocumented(t *testing.T) {
 	require.NoError(t, err)
 	_, err = api.New(api.Config{DB: d, Checks: minoots.Checks{Parameters: actions.Check}, Registerer: n})
 	require.NoError(t, err)
+	_, err = eventhub.New(eventhub.Config{DB: d, Registerer: n})
+	require.NoError(t, err)
+	(&oldestTransaction{ask: d.EventOldestTransaction}).register(n)
 	newWrites(n, slog.New(slog.DiscardHandler))
 	conn, err := natsconn.Open(natsconn.Config{URL: "nats://127.0.0.1:1", Registerer: n, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
