@@ -16,6 +16,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -72,6 +73,7 @@ type API struct {
 	log     *slog.Logger
 	keys    *keyCache
 	metrics *metrics
+	waits   *waits
 	mux     *http.ServeMux
 	huma    huma.API
 	// heartbeat is that of event streams.
@@ -85,7 +87,7 @@ func New(cfg Config) (*API, error) {
 	}
 	a := build(cfg)
 	if cfg.Registerer != nil {
-		if err := a.metrics.register(cfg.Registerer); err != nil {
+		if err := a.metrics.register(cfg.Registerer, a.waits.gauge, a.waits.looks); err != nil {
 			return nil, err
 		}
 	}
@@ -110,13 +112,17 @@ func build(cfg Config) *API {
 		ready: cfg.Ready, db: cfg.DB, creates: db.NewCoalescer(cfg.DB), hinter: cfg.Hinter, hub: cfg.Hub,
 		checks: cfg.Checks, log: cfg.Log,
 		keys: newKeyCache(cfg.DB.KeyFind), metrics: newMetrics(), mux: http.NewServeMux(),
-		heartbeat: heartbeat,
+		heartbeat: heartbeat, waits: newWaits(cfg.DB, cfg.Log),
 	}
 	a.huma = humago.New(a.mux, documentConfig())
 	a.timerRoutes()
 	a.timerChangeRoutes()
 	a.timerPatchRoutes()
 	a.timerListRoutes()
+	a.timerBulkRoutes()
+	a.timerReplayRoutes()
+	a.timerWaitRoutes()
+	a.usageRoutes()
 	a.batchRoutes()
 	a.firingRoutes()
 	a.deadLetterRoutes()
@@ -131,6 +137,10 @@ func build(cfg Config) *API {
 	return a
 }
 
+// Leave has all requests answered that only wait. Call it when the server begins
+// to shut down, which else would take as long as the longest of them.
+func (a *API) Leave() { a.waits.stop() }
+
 // route is what there is to say of one operation.
 type route struct {
 	ID           string // operationId, which names the method in generated clients
@@ -144,6 +154,7 @@ type route struct {
 	MaxBody      int          // bytes; defaults to one timer's
 	Example      string       // a body that works
 	Responses    map[string]*huma.Response
+	Timeout      time.Duration // defaults to operationTimeout
 }
 
 // register adds an operation. A field of I of a body type becomes its request
@@ -183,7 +194,7 @@ func (a *API) enter(r route) func(huma.Context, func(huma.Context)) {
 			_ = huma.WriteErr(a.huma, ctx, http.StatusUnprocessableEntity, invalidRequest, errs...)
 			return
 		}
-		bounded, cancel := context.WithTimeout(ctx.Context(), operationTimeout)
+		bounded, cancel := context.WithTimeout(ctx.Context(), cmp.Or(r.Timeout, operationTimeout))
 		defer cancel()
 		next(huma.WithContext(ctx, bounded))
 	}

@@ -40,8 +40,8 @@ func newMetrics() *metrics {
 	}
 }
 
-func (m *metrics) register(to prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.eventsSent} {
+func (m *metrics) register(to prometheus.Registerer, others ...prometheus.Collector) error {
+	for _, c := range append(others, m.requests, m.seconds, m.inFlight, m.eventsSent) {
 		if err := to.Register(c); err != nil {
 			return fmt.Errorf("register API metrics: %w", err)
 		}

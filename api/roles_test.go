@@ -28,6 +28,10 @@ var needs = map[string]minoots.Role{
 	"pauseTimer":        minoots.RoleTimerWrite, "resumeTimer": minoots.RoleTimerWrite,
 	"listEvents":  minoots.RoleTimerRead,
 	"snoozeTimer": minoots.RoleTimerWrite, "fireTimer": minoots.RoleTimerWrite,
+	"replayTimer": minoots.RoleTimerWrite, "waitTimer": minoots.RoleTimerRead,
+	"cancelTimers": minoots.RoleTimerCancel, "pauseTimers": minoots.RoleTimerWrite,
+	"resumeTimers": minoots.RoleTimerWrite, "rescheduleTimers": minoots.RoleTimerWrite,
+	"getUsage":     minoots.RoleTimerRead,
 	"createApiKey": minoots.RoleTenantAdmin, "listApiKeys": minoots.RoleTenantAdmin,
 	"deleteApiKey": minoots.RoleTenantAdmin, "rotateApiKey": minoots.RoleTenantAdmin,
 	"createSigningSecret": minoots.RoleTenantAdmin, "listSigningSecrets": minoots.RoleTenantAdmin,
@@ -58,6 +62,8 @@ func (b *bundle) operations(fn func(op *huma.Operation, path, body string)) {
 		"/v1/tenants/{id}":                      "/v1/tenants/globex",
 		"/v1/destinations/{destination}/limits": "/v1/destinations/https%3A%2F%2Fexample.com/limits",
 		"/v1/destinations/{destination}/reset":  "/v1/destinations/https%3A%2F%2Fexample.com/reset",
+		"/v1/timers/{id}/replay":                "/v1/timers/" + timer.String() + "/replay",
+		"/v1/timers/{id}/wait":                  "/v1/timers/" + timer.String() + "/wait?timeout=0",
 	}
 	for path, item := range b.api.Document().Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete, item.Head} {

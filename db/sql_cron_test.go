@@ -2,8 +2,10 @@ package db_test
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
@@ -97,6 +99,47 @@ func TestCronAlikeAtRandom(t *testing.T) {
 			if found := differ(cronInGo(texts[i]), inSQL, false); found != "" {
 				r.Fatalf("%q: %s", texts[i], found)
 			}
+		}
+	})
+}
+
+// A recurrence as a whole: its bounds, its zone, and every.
+func TestRecurrencesAlike(t *testing.T) {
+	t.Parallel()
+	_, _, conn := setupSQL(t)
+	j := newJudge(t, conn)
+	choose := func(r *rapid.T, into map[string]any, field string, from ...any) {
+		if v := rapid.SampledFrom(from).Draw(r, field); v != "absent" {
+			into[field] = v
+		}
+	}
+	at := func(in time.Duration) any { return minoots.InstantOf(j.now.Add(in)) }
+	const year = 366 * 24 * time.Hour
+	rapid.Check(t, func(r *rapid.T) {
+		tree := map[string]any{}
+		choose(r, tree, "cron", "absent", "absent", "", "0 9 * * MON", "@daily", "0 0 30 2 *", "* * *", strings.Repeat("1,", 130)+"1 * * * *")
+		choose(r, tree, "every", "absent", "1s", "15m", "999ms", "0.7000001s", "1.0000001s", "36525d", "36526d", "-1h", json.Number("60000"), nil)
+		choose(r, tree, "timeZone", "absent", "absent", "", "UTC", "Europe/Paris", "europe/paris", "CET", "CEST", "+02:00", "EST5EDT", "EST5EDT4", "Local",
+			"Factory", "America/Coyhaique", "posix/UTC", "UTC+2", "Etc/GMT-2", nil)
+		choose(r, tree, "dst", "absent", "absent", map[string]any{}, map[string]any{"gap": "skip", "overlap": "both"}, map[string]any{"gap": "Skip"},
+			map[string]any{"gap": "", "overlap": ""}, map[string]any{"overlap": "second", "gap": nil})
+		choose(r, tree, "startAt", "absent", "absent", at(time.Hour), at(-time.Hour), at(-90*year), at(90*year), at(-101*year), at(101*year), nil)
+		choose(r, tree, "endAt", "absent", "absent", at(2*time.Hour), at(-2*time.Hour), at(10*time.Minute), at(99*year), at(-101*year), at(101*year), nil)
+		choose(r, tree, "maxOccurrences", "absent", "absent", 1, 0, -1, 2147483647, 2147483648)
+		raw, err := json.Marshal(tree)
+		require.NoError(t, err)
+		var recurrence minoots.Recurrence
+		if json.Unmarshal(raw, &recurrence) != nil {
+			r.Fatalf("%s does not decode", raw)
+		}
+		inGo := cron.CheckTimer(&minoots.TimerSpec{Recurrence: &recurrence}, j.now)
+		var inSQL []minoots.FieldError
+		require.NoError(t, conn.QueryRow(context.Background(), "SELECT minoots.check_recurrence('[]', $1)", string(raw)).Scan(&inSQL))
+		if recurrence.Cron != "" && len(inSQL) == 0 && recurrence.EndAt != nil {
+			return // whether a cron is due before its end is for the kernel to say
+		}
+		if found := differ(inGo, inSQL, false); found != "" {
+			r.Fatalf("%s\n%s", raw, found)
 		}
 	})
 }

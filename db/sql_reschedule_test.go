@@ -45,7 +45,7 @@ func TestRescheduleIsAPatch(t *testing.T) {
 		paused bool
 	}{
 		{`{"duration": "2h"}`, false},
-		{`{"duration": "PT0.0000015S", "fireAt": null}`, false},
+		{`{"duration": "PT1.0000015S", "fireAt": null}`, false},
 		{`{"fireAt": "2090-01-01T00:00:00.0000001Z"}`, false},
 		{`{"fireAt": "2020-01-01T00:00:00Z"}`, false},
 		{`{"duration": "2h"}`, true},
@@ -81,7 +81,11 @@ func TestRescheduleIsAPatch(t *testing.T) {
 			got.FireAt = want.FireAt
 		}
 		got.ID, got.CreatedAt, got.UpdatedAt = want.ID, want.CreatedAt, want.UpdatedAt
-		assert.Equal(t, want, got, c.when)
+		text, err := json.Marshal(want)
+		require.NoError(t, err)
+		same, err := json.Marshal(got)
+		require.NoError(t, err)
+		assert.JSONEq(t, string(text), string(same), c.when)
 		assert.Equal(t, 1, count(t, database, `
 			SELECT count(*) FROM minoots.timer_states a JOIN minoots.timers ta USING (id), minoots.timer_states b JOIN minoots.timers tb USING (id)
 			WHERE a.id = $1 AND b.id = $2
@@ -213,7 +217,7 @@ func TestRescheduleIsPartOfTheCallersTransaction(t *testing.T) {
 	assert.Empty(t, claim(t, d, db.ClaimRequest{Limit: 10, Now: time.Now().Add(time.Hour)}))
 	resumed, err := d.TimerResume(t.Context(), tenant, id, minoots.ResumeFire)
 	require.NoError(t, err)
-	assert.Equal(t, resumed.Timer.FireAt.Time, resumed.DueAt)
+	assert.True(t, resumed.Timer.FireAt.Equal(resumed.DueAt))
 	assert.Len(t, claim(t, d, db.ClaimRequest{Limit: 10, Now: time.Now().Add(time.Minute)}), 1)
 }
 

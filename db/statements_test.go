@@ -183,6 +183,7 @@ var withoutTenant = map[string]string{
 	"destination_lock":    "by the queue, whose name is made of the tenant's",
 	"destination_take":    "by the queue, whose name is made of the tenant's; the jobs carry their tenant",
 	"destination_release": "by the queue, whose name is made of the tenant's",
+	"timer_pick":          "names the tenants of all who wait: the rows of one are given to its own waiters only",
 }
 
 // Every statement on tenants' data names the tenant: what it reads or changes by

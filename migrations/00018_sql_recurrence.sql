@@ -3,8 +3,12 @@
 -- schedule writes such a timer "unarmed", due at once, and the kernel that claims it computes its first
 -- instant in place of firing it.
 --
--- So what is checked here is what can be told without computing instants of a cron: its text, and that
+-- What is checked here is what can be told without computing instants of a cron: its text, and that
 -- some date matches it; the zone's name; the bounds. Of `every` the first instant is known here too.
+
+--
+-- And a retry policy has retryOn; actions of other kinds than webhook are told where they are taken; and
+-- minoots.reschedule is new.
 
 -- +goose Up
 SET LOCAL lock_timeout = '5s';
@@ -252,12 +256,24 @@ BEGIN
     RETURN false;
 END $$;
 
+-- cron_fields splits an expression at all that Go's strings.Fields splits at.
+CREATE FUNCTION minoots.cron_fields(written text) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF written ~ '[^ -~]' THEN
+        SELECT translate(written, string_agg(chr(n), ''), repeat(' ', count(*)::integer)) INTO written
+        FROM unnest(ARRAY[9, 10, 11, 12, 13, 133, 160, 5760, 8192, 8193, 8194, 8195, 8196, 8197, 8198, 8199, 8200, 8201,
+            8202, 8232, 8233, 8239, 8287, 12288]) n;
+    END IF;
+    RETURN array_remove(string_to_array(written, ' '), '');
+END $$;
+
 -- check_cron reads an expression, and tells each field that is not understood.
 CREATE FUNCTION minoots.check_cron(bad jsonb, written text, path text) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     want   CONSTANT text := 'want 5 fields (minute, hour, day of month, month, day of week), such as "0 9 * * MON-FRI", or 6 with seconds first';
-    fields text[];
+    fields text[] := minoots.cron_fields(written);
     macro  text;
     fault  text;
     bits   bigint[];
@@ -267,12 +283,6 @@ DECLARE
     star   boolean;
     found  bigint;
 BEGIN
-    IF written ~ '[^ -~]' THEN -- all that Go's strings.Fields splits at
-        SELECT translate(written, string_agg(chr(n), ''), repeat(' ', count(*)::integer)) INTO written
-        FROM unnest(ARRAY[9, 10, 11, 12, 13, 133, 160, 5760, 8192, 8193, 8194, 8195, 8196, 8197, 8198, 8199, 8200, 8201,
-            8202, 8232, 8233, 8239, 8287, 12288]) n;
-    END IF;
-    fields := array_remove(string_to_array(written, ' '), '');
     macro := lower(translate(fields[1], chr(304) || chr(8490), 'ik') COLLATE "C"); -- Go takes these two for i and k
     fault := CASE
         WHEN cardinality(fields) = 0 THEN 'is empty: ' || want
@@ -416,6 +426,258 @@ BEGIN
     RETURN bad;
 END $$;
 
+-- shape_problem tells a value of the wrong type. What an instant or a duration holds is told with its
+-- field.
+CREATE OR REPLACE FUNCTION minoots.shape_problem(value jsonb, want text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    found CONSTANT text := jsonb_typeof(value);
+BEGIN
+    RETURN CASE
+    WHEN want IN ('any', 'duration', 'instant') THEN NULL
+    WHEN found = 'null' THEN 'must not be null'
+    WHEN want = 'text' THEN CASE WHEN found <> 'string' THEN 'must be a string' END
+    WHEN want = 'number' THEN CASE WHEN found <> 'number' THEN 'must be a number' END
+    WHEN want = 'whole' THEN CASE WHEN found <> 'number' THEN 'must be a whole number'
+        WHEN minoots.whole_of(value) IS NULL THEN 'must be a whole number of 64 bits' END
+    WHEN want = 'texts' THEN CASE WHEN found <> 'array' THEN 'must be a list'
+        WHEN jsonb_array_length(value) > 50 THEN 'must be at most 50 items' END
+    WHEN want = 'actions' THEN CASE WHEN found <> 'array' THEN 'must be a list'
+        WHEN jsonb_array_length(value) > 100 THEN 'must be at most 100 items' END
+    WHEN found <> 'object' THEN 'must be an object' END;
+END $$;
+
+-- check_record checks the fields of an object against spec_fields, and what is in them likewise.
+CREATE OR REPLACE FUNCTION minoots.check_record(bad jsonb, value jsonb, path text, record text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    known   CONSTANT text[] := minoots.spec_fields(record);
+    unknown jsonb := value;
+    field   text;
+    name    text;
+    want    text;
+    problem text;
+BEGIN
+    FOREACH field IN ARRAY known LOOP
+        name := split_part(field, ' ', 1);
+        want := split_part(field, ' ', 2);
+        unknown := unknown - name;
+        CONTINUE WHEN want NOT LIKE '%!' AND NOT minoots.given(value -> name);
+        want := rtrim(want, '!');
+        problem := CASE WHEN value ? name THEN minoots.shape_problem(value -> name, want) ELSE 'is missing' END;
+        IF problem IS NOT NULL THEN
+            bad := minoots.note(bad, minoots.below(path, name), problem);
+        ELSIF want = 'table' THEN
+            bad := minoots.check_table(bad, value -> name, minoots.below(path, name));
+        ELSIF want = 'texts' THEN
+            bad := minoots.check_texts(bad, value -> name, minoots.below(path, name));
+        ELSIF want = 'actions' THEN
+            bad := minoots.check_actions(bad, value -> name, minoots.below(path, name));
+        ELSIF want ~ '^[A-Z]' THEN
+            bad := minoots.check_record(bad, value -> name, minoots.below(path, name), want);
+        END IF;
+    END LOOP;
+    IF unknown <> '{}' THEN
+        problem := 'is not a field here: want one of '
+            || regexp_replace(array_to_string(known, ', '), ' [A-Za-z]+!?(?=,|$)', '', 'g');
+        FOR name IN SELECT jsonb_object_keys(unknown) LIMIT 100 LOOP
+            bad := minoots.note(bad, minoots.below(path, name), problem);
+        END LOOP;
+    END IF;
+    RETURN bad;
+END $$;
+
+-- check_texts checks that the items of a list are strings.
+CREATE FUNCTION minoots.check_texts(bad jsonb, list jsonb, path text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    problem text;
+BEGIN
+    FOR i IN 0 .. jsonb_array_length(list) - 1 LOOP
+        problem := minoots.shape_problem(list -> i, 'text');
+        IF problem IS NOT NULL THEN
+            bad := minoots.note(bad, path || '[' || i || ']', problem);
+        END IF;
+    END LOOP;
+    RETURN bad;
+END $$;
+
+-- check_retry_policy takes 0 for the default, as Go does.
+CREATE OR REPLACE FUNCTION minoots.check_retry_policy(bad jsonb, policy jsonb, path text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    classes    CONSTANT text[] := '{timeout,refused,reset,unreachable,dns,tls,protocol,signing,unavailable,redirect,http_status}';
+    list       CONSTANT jsonb := minoots.list_of(policy -> 'retryOn');
+    multiplier CONSTANT numeric := CASE jsonb_typeof(policy -> 'backoffMultiplier')
+        WHEN 'number' THEN (policy -> 'backoffMultiplier')::numeric END;
+BEGIN
+    bad := minoots.check_range(bad, policy -> 'maxAttempts', path || '.maxAttempts', 0, 100, 'must be from 1 to 100');
+    bad := minoots.check_range(bad, policy -> 'backoffInitialMs', path || '.backoffInitialMs', 0, 86400000,
+        'must be from 1 to 86400000 (a day)');
+    IF multiplier <> 0 AND multiplier NOT BETWEEN 1 AND 100 THEN
+        bad := minoots.note(bad, path || '.backoffMultiplier', 'must be from 1 to 100');
+    END IF;
+    bad := minoots.check_range(bad, policy -> 'backoffMaxMs', path || '.backoffMaxMs', 0, 604800000,
+        'must be from 1 to 604800000 (a week)');
+    FOR i IN 0 .. coalesce(jsonb_array_length(list), 0) - 1 LOOP
+        IF jsonb_array_length(list) <= 50 AND minoots.text_of(list -> i) !~ '^[34][0-9]{2}$'
+            AND minoots.text_of(list -> i) <> ALL (classes) THEN
+            bad := minoots.note(bad, path || '.retryOn[' || i || ']', 'must be an HTTP status from 300 to 499, or one of ['
+                || array_to_string(classes, ' ') || ']');
+        END IF;
+    END LOOP;
+    RETURN bad;
+END $$;
+
+-- check_action checks one action, and what it escalates to. Whether a kind but webhook can be had is a
+-- matter of the replicas' settings and libraries: NATS, the allowed programs, templates.
+CREATE OR REPLACE FUNCTION minoots.check_action(INOUT bad jsonb, INOUT seen text[], action jsonb, path text, agent boolean, depth integer)
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    id         CONSTANT text := minoots.text_of(action -> 'id');
+    kind       CONSTANT text := minoots.text_of(action -> 'kind');
+    escalation CONSTANT jsonb := minoots.object_of(action -> 'escalation');
+    found      record;
+BEGIN
+    IF id !~ '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$' THEN
+        bad := minoots.note(bad, path || '.id', 'must be 1 to 64 of letters, digits, and _ . : - after the first');
+    ELSIF id = ANY (seen) THEN
+        bad := minoots.note(bad, path || '.id', to_json(id)::text || ' stands twice in the bundle; ids must differ');
+    END IF;
+    seen := seen || id;
+    IF minoots.given(action -> 'retryPolicy') THEN
+        bad := minoots.check_retry_policy(bad, action -> 'retryPolicy', path || '.retryPolicy');
+    END IF;
+    IF kind = 'webhook' THEN
+        bad := minoots.check_webhook(bad, action -> 'parameters', path || '.parameters');
+    ELSIF kind = 'agent_prompt' AND NOT agent THEN
+        bad := minoots.note(bad, path || '.kind', 'agent_prompt needs an agentBinding, which says which agent to wake');
+    ELSIF kind IN ('agent_prompt', 'workflow_event', 'command') THEN
+        bad := minoots.note(bad, path || '.kind', to_json(kind)::text
+            || ' actions cannot be scheduled from SQL, where nothing tells if they can run: use POST /v1/timers');
+    ELSIF kind IS NOT NULL THEN
+        bad := minoots.note(bad, path || '.kind', 'must be one of [webhook agent_prompt workflow_event command]');
+    END IF;
+    IF escalation IS NULL THEN
+        RETURN;
+    END IF;
+    path := path || '.escalation';
+    bad := minoots.check_range(bad, escalation -> 'afterAttempts', path || '.afterAttempts', 1, 100, 'must be from 1 to 100');
+    IF depth >= 5 THEN
+        bad := minoots.note(bad, path, 'must not be nested more than 5 deep');
+    ELSE
+        found := minoots.check_action(bad, seen, escalation -> 'escalatesTo', path || '.escalatesTo', agent, depth + 1);
+        bad := found.bad;
+        seen := found.seen;
+    END IF;
+END $$;
+
+-- without_zeros drops the fields that hold their type's zero, as Go does when it writes the row; keep
+-- names one that is any JSON and stays.
+CREATE OR REPLACE FUNCTION minoots.without_zeros(object jsonb, keep text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(object) e
+        WHERE e.key = keep OR e.value NOT IN ('null', '0', '[]'));
+END $$;
+
+-- check_when wants exactly one of duration, fireAt and recurrence, within a hundred years. now() is
+-- the time of the caller's transaction.
+CREATE OR REPLACE FUNCTION minoots.check_when(bad jsonb, spec jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    horizon  CONSTANT interval := interval '876600 hours'; -- 36525 days, whatever the clocks do
+    number   CONSTANT integer := minoots.given(spec -> 'duration')::integer
+        + minoots.given(spec -> 'fireAt')::integer + minoots.given(spec -> 'recurrence')::integer;
+    misfire  CONSTANT jsonb := spec -> 'misfire';
+    grace    CONSTANT bigint := coalesce(least(minoots.whole_of(misfire -> 'graceMs'), 31536000000), 0);
+    duration record;
+    fire_at  record;
+    every    bigint;
+    before   integer;
+BEGIN
+    IF number <> 1 THEN
+        bad := minoots.note(bad, '', 'must have exactly one of duration, fireAt and recurrence, and has ' || number);
+    END IF;
+    IF minoots.given(spec -> 'duration') THEN
+        duration := minoots.parse_duration(spec -> 'duration');
+        IF duration.problem IS NOT NULL THEN
+            bad := minoots.note(bad, 'duration', duration.problem);
+        ELSIF duration.nanos NOT BETWEEN 1000000 AND 31557600e11 THEN
+            bad := minoots.note(bad, 'duration', 'must be from 1ms to 36525d (100 years)');
+        END IF;
+    END IF;
+    IF minoots.given(spec -> 'fireAt') THEN
+        fire_at := minoots.parse_instant(spec -> 'fireAt');
+        IF fire_at.problem IS NOT NULL THEN
+            bad := minoots.note(bad, 'fireAt', fire_at.problem);
+        ELSIF fire_at.instant NOT BETWEEN now() - horizon AND now() + horizon THEN
+            bad := minoots.note(bad, 'fireAt', 'must be within 100 years from now');
+        END IF;
+        -- Without a misfire policy, or later than the grace of skip, an instant in the past is a mistake.
+        IF fire_at.instant < now() AND (NOT minoots.given(misfire)
+            OR misfire ->> 'policy' = 'skip' AND fire_at.instant + grace * interval '1 millisecond' < now()) THEN
+            bad := minoots.note(bad, 'fireAt', 'is in the past (now is '
+                || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+                || '); to have it fire at once, give misfire.policy fire_once');
+        END IF;
+    END IF;
+    IF minoots.given(spec -> 'recurrence') THEN
+        before := jsonb_array_length(bad);
+        bad := minoots.check_recurrence(bad, spec -> 'recurrence');
+        every := (minoots.parse_duration(spec #> '{recurrence,every}')).nanos;
+        IF jsonb_array_length(bad) = before AND minoots.given(spec #> '{recurrence,every}')
+            AND minoots.whole_of(spec -> 'jitterMs')::numeric * 1000000 >= every THEN
+            bad := minoots.note(bad, 'jitterMs', 'would swallow the next occurrence; must be less than ' || every / 1000000
+                || ', the shortest time between two occurrences (' || (spec #>> '{recurrence,every}') || ')');
+        END IF;
+    END IF;
+    RETURN bad;
+END $$;
+
+-- names_every_hour tells whether a cron, which has been checked, is an interval in the guise of a clock
+-- time: then it does not pause for an hour when clocks are put back.
+CREATE FUNCTION minoots.names_every_hour(cron text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    fields CONSTANT text[] := minoots.cron_fields(cron);
+BEGIN
+    RETURN CASE WHEN fields[1] LIKE '@%' THEN lower(fields[1]) = '@hourly'
+        ELSE minoots.cron_field(fields[cardinality(fields) - 3], 0, 23, '{}') = 16777215 END;
+END $$;
+
+-- series_of gives a recurrence as internal/cron has it stored: its defaults written out.
+CREATE FUNCTION minoots.series_of(recurrence jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    stored jsonb := minoots.without_empty(recurrence);
+BEGIN
+    IF stored ? 'dst' THEN
+        stored := jsonb_set(stored, '{dst}', minoots.without_empty(stored -> 'dst'));
+    END IF;
+    IF stored ? 'cron' THEN
+        stored := stored || jsonb_build_object('dst', jsonb_build_object('gap', 'shift', 'overlap',
+            CASE WHEN minoots.names_every_hour(stored ->> 'cron') THEN 'both' ELSE 'first' END)
+            || coalesce(stored -> 'dst', '{}'));
+    END IF;
+    RETURN jsonb '{"timeZone": "UTC"}' || stored;
+END $$;
+
+-- without_empty drops the fields that hold null or an empty text.
+CREATE FUNCTION minoots.without_empty(object jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(object) e
+        WHERE e.value NOT IN ('null', '""'));
+END $$;
+
+-- may_skip tells, of a timer that fires once, whether a late firing may be left out: then true, else NULL.
+CREATE FUNCTION minoots.may_skip(misfire jsonb) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN nullif(coalesce(misfire ->> 'policy' = 'skip' OR minoots.whole_of(misfire -> 'maxLatenessMs') > 0, false), false);
+END $$;
+
 -- refuse raises what the checks have found.
 CREATE FUNCTION minoots.refuse(bad jsonb, what text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -462,7 +724,8 @@ WHEN 'Recurrence' THEN '{cron text, every duration, timeZone text, dst DSTPolicy
     maxOccurrences whole}'
 WHEN 'DSTPolicy' THEN '{gap text, overlap text}'
 WHEN 'Bundle' THEN '{concurrency whole, retryPolicy RetryPolicy, actions actions!, onFailure text, compensation actions}'
-WHEN 'RetryPolicy' THEN '{maxAttempts whole, backoffInitialMs whole, backoffMultiplier number, backoffMaxMs whole}'
+WHEN 'RetryPolicy' THEN '{maxAttempts whole, backoffInitialMs whole, backoffMultiplier number, backoffMaxMs whole,
+    retryOn texts}'
 WHEN 'Action' THEN '{id text!, kind text!, parameters any, retryPolicy RetryPolicy, escalation Escalation}'
 WHEN 'Escalation' THEN '{afterAttempts whole!, escalatesTo Action!}'
 WHEN 'AgentBinding' THEN '{adapter text!, target text!, payloadTemplate any, acknowledgementTimeoutMs whole}'
@@ -475,6 +738,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     id          CONSTANT uuid := minoots.uuid7();
     bad         jsonb;
+    recurring   CONSTANT boolean := minoots.given(spec -> 'recurrence');
     duration_us bigint;
     fire_at     timestamptz;
     due_at      timestamptz;
@@ -490,19 +754,21 @@ BEGIN
     END IF;
 
     duration_us := ((minoots.parse_duration(spec -> 'duration')).nanos + 999) / 1000; -- up: never early
-    fire_at := coalesce((minoots.parse_instant(spec -> 'fireAt')).instant, now() + duration_us * interval '1 microsecond');
-    due_at := minoots.due_of(id, 1, fire_at, minoots.whole_of(spec -> 'jitterMs'));
+    fire_at := coalesce((minoots.parse_instant(spec -> 'fireAt')).instant, now() + duration_us * interval '1 microsecond', now());
+    due_at := CASE WHEN recurring THEN fire_at ELSE minoots.due_of(id, 1, fire_at, minoots.whole_of(spec -> 'jitterMs')) END;
 
     INSERT INTO minoots.timers (id, created_at, duration_us, jitter_ms, tenant_id, name, requested_by,
-        labels, metadata, bundle, agent_binding, misfire)
+        labels, metadata, bundle, agent_binding, misfire, recurrence)
     VALUES (id, now(), duration_us, coalesce(minoots.whole_of(spec -> 'jitterMs'), 0), tenant,
         coalesce(spec ->> 'name', ''), coalesce(spec ->> 'requestedBy', ''),
         nullif(minoots.object_of(spec -> 'labels'), '{}'), (spec -> 'metadata')::json,
         CASE WHEN minoots.given(spec -> 'actionBundle') THEN minoots.bundle_of(spec -> 'actionBundle')::json END,
         CASE WHEN minoots.given(spec -> 'agentBinding') THEN minoots.agent_binding_of(spec -> 'agentBinding')::json END,
-        CASE WHEN minoots.given(spec -> 'misfire') THEN minoots.without_zeros(spec -> 'misfire', '')::json END);
-    INSERT INTO minoots.timer_states (id, fire_at, due_at, updated_at, actions, tenant_id)
-    VALUES (id, fire_at, due_at, now(), coalesce(jsonb_array_length(spec #> '{actionBundle,actions}'), 0), tenant);
+        CASE WHEN minoots.given(spec -> 'misfire') THEN minoots.without_zeros(spec -> 'misfire', '')::json END,
+        CASE WHEN recurring THEN minoots.series_of(spec -> 'recurrence')::json END);
+    INSERT INTO minoots.timer_states (id, fire_at, due_at, updated_at, actions, tenant_id, recurring, unarmed, may_skip)
+    VALUES (id, fire_at, due_at, now(), coalesce(jsonb_array_length(spec #> '{actionBundle,actions}'), 0), tenant,
+        recurring, nullif(recurring, false), CASE WHEN NOT recurring THEN minoots.may_skip(spec -> 'misfire') END);
     INSERT INTO minoots.events (timer_id, tenant_id, type) VALUES (id, tenant, 'timer.scheduled');
     PERFORM minoots.hint(due_at);
     RETURN id;
@@ -517,6 +783,7 @@ DECLARE
     state    record;
     asked    record;
     bad      jsonb := '[]';
+    series   CONSTANT boolean := minoots.given(spec -> 'recurrence');
     new_us   bigint;
     new_fire timestamptz;
     new_due  timestamptz;
@@ -536,7 +803,11 @@ BEGIN
         bad := minoots.note(bad, '', 'must be at most 262144 bytes');
     ELSE
         bad := minoots.check_record(bad, spec, '', 'When');
-        bad := minoots.check_when(bad, spec || jsonb_build_object('misfire', asked.misfire));
+        bad := minoots.check_when(bad, spec || jsonb_build_object('misfire', asked.misfire, 'jitterMs', asked.jitter_ms));
+        IF minoots.whole_of(spec #> '{recurrence,maxOccurrences}') BETWEEN 1 AND state.occurrence THEN
+            bad := minoots.note(bad, 'recurrence.maxOccurrences',
+                'must be more than ' || state.occurrence || ', for that many there have been');
+        END IF;
     END IF;
     IF bad <> '[]' THEN
         PERFORM minoots.refuse(bad, 'new time');
@@ -548,15 +819,18 @@ BEGIN
     END IF;
 
     new_us := ((minoots.parse_duration(spec -> 'duration')).nanos + 999) / 1000; -- up: never early
-    new_fire := coalesce((minoots.parse_instant(spec -> 'fireAt')).instant, now() + new_us * interval '1 microsecond');
-    new_due := minoots.due_of(id, state.occurrence + 1, new_fire, asked.jitter_ms);
+    new_fire := coalesce((minoots.parse_instant(spec -> 'fireAt')).instant, now() + new_us * interval '1 microsecond', now());
+    new_due := CASE WHEN series THEN new_fire ELSE minoots.due_of(id, state.occurrence + 1, new_fire, asked.jitter_ms) END;
     UPDATE minoots.timer_states s
     SET fire_at = new_fire, updated_at = now(), version = state.next_version, patched = state.next_version,
+        recurring = series, unarmed = nullif(series, false), may_skip = CASE WHEN NOT series THEN minoots.may_skip(asked.misfire::jsonb) END,
         due_at = CASE state.status WHEN 'scheduled' THEN new_due END,
         held_due_at = CASE state.status WHEN 'paused' THEN new_due END,
         paused_at = CASE state.status WHEN 'paused' THEN now() ELSE s.paused_at END
     WHERE s.id = reschedule.id AND s.tenant_id = reschedule.tenant;
-    UPDATE minoots.timers t SET duration_us = new_us, patched = state.next_version
+    UPDATE minoots.timers t
+    SET duration_us = new_us, patched = state.next_version, anchor = CASE WHEN series THEN now() END,
+        recurrence = CASE WHEN series THEN minoots.series_of(spec -> 'recurrence')::json END
     WHERE t.id = reschedule.id AND t.tenant_id = reschedule.tenant;
     INSERT INTO minoots.events (timer_id, tenant_id, type, data)
     SELECT reschedule.id, reschedule.tenant, 'timer.updated',
@@ -621,6 +895,50 @@ BEGIN
     RETURN bad;
 END $$;
 
+CREATE OR REPLACE FUNCTION minoots.check_when(bad jsonb, spec jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    horizon  CONSTANT interval := interval '876600 hours'; -- 36525 days, whatever the clocks do
+    number   CONSTANT integer := minoots.given(spec -> 'duration')::integer
+        + minoots.given(spec -> 'fireAt')::integer + minoots.given(spec -> 'recurrence')::integer;
+    misfire  CONSTANT jsonb := spec -> 'misfire';
+    grace    CONSTANT bigint := coalesce(least(minoots.whole_of(misfire -> 'graceMs'), 31536000000), 0);
+    duration record;
+    fire_at  record;
+BEGIN
+    IF number <> 1 THEN
+        bad := minoots.note(bad, '', 'must have exactly one of duration, fireAt and recurrence, and has ' || number);
+    END IF;
+    IF minoots.given(spec -> 'duration') THEN
+        duration := minoots.parse_duration(spec -> 'duration');
+        IF duration.problem IS NOT NULL THEN
+            bad := minoots.note(bad, 'duration', duration.problem);
+        ELSIF duration.nanos NOT BETWEEN 1000000 AND 31557600e11 THEN
+            bad := minoots.note(bad, 'duration', 'must be from 1ms to 36525d (100 years)');
+        END IF;
+    END IF;
+    IF minoots.given(spec -> 'fireAt') THEN
+        fire_at := minoots.parse_instant(spec -> 'fireAt');
+        IF fire_at.problem IS NOT NULL THEN
+            bad := minoots.note(bad, 'fireAt', fire_at.problem);
+        ELSIF fire_at.instant NOT BETWEEN now() - horizon AND now() + horizon THEN
+            bad := minoots.note(bad, 'fireAt', 'must be within 100 years from now');
+        END IF;
+        -- Without a misfire policy, or later than the grace of skip, an instant in the past is a mistake.
+        IF fire_at.instant < now() AND (NOT minoots.given(misfire)
+            OR misfire ->> 'policy' = 'skip' AND fire_at.instant + grace * interval '1 millisecond' < now()) THEN
+            bad := minoots.note(bad, 'fireAt', 'is in the past (now is '
+                || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+                || '); to have it fire at once, give misfire.policy fire_once');
+        END IF;
+    END IF;
+    IF minoots.given(spec -> 'recurrence') THEN
+        bad := minoots.note(bad, 'recurrence', 'is not available in this version; give duration or fireAt');
+        bad := minoots.check_recurrence(bad, spec -> 'recurrence');
+    END IF;
+    RETURN bad;
+END $$;
+
 CREATE OR REPLACE FUNCTION minoots.schedule(tenant text, spec jsonb) RETURNS uuid
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
@@ -670,5 +988,123 @@ BEGIN
     RETURN id;
 END $$;
 
-DROP FUNCTION minoots.reschedule, minoots.due_of, minoots.hint, minoots.refuse, minoots.check_bounds, minoots.first_tick, minoots.written, minoots.check_cron, minoots.cron_possible, minoots.cron_days, minoots.cron_field, minoots.cron_item, minoots.cron_value, minoots.zone_problem, minoots.time_zones;
+CREATE OR REPLACE FUNCTION minoots.shape_problem(value jsonb, want text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    found CONSTANT text := jsonb_typeof(value);
+BEGIN
+    RETURN CASE
+    WHEN want IN ('any', 'duration', 'instant') THEN NULL
+    WHEN found = 'null' THEN 'must not be null'
+    WHEN want = 'text' THEN CASE WHEN found <> 'string' THEN 'must be a string' END
+    WHEN want = 'number' THEN CASE WHEN found <> 'number' THEN 'must be a number' END
+    WHEN want = 'whole' THEN CASE WHEN found <> 'number' THEN 'must be a whole number'
+        WHEN minoots.whole_of(value) IS NULL THEN 'must be a whole number of 64 bits' END
+    WHEN want = 'actions' THEN CASE WHEN found <> 'array' THEN 'must be a list'
+        WHEN jsonb_array_length(value) > 100 THEN 'must be at most 100 items' END
+    WHEN found <> 'object' THEN 'must be an object' END;
+END $$;
+
+CREATE OR REPLACE FUNCTION minoots.check_record(bad jsonb, value jsonb, path text, record text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    known   CONSTANT text[] := minoots.spec_fields(record);
+    unknown jsonb := value;
+    field   text;
+    name    text;
+    want    text;
+    problem text;
+BEGIN
+    FOREACH field IN ARRAY known LOOP
+        name := split_part(field, ' ', 1);
+        want := split_part(field, ' ', 2);
+        unknown := unknown - name;
+        CONTINUE WHEN want NOT LIKE '%!' AND NOT minoots.given(value -> name);
+        want := rtrim(want, '!');
+        problem := CASE WHEN value ? name THEN minoots.shape_problem(value -> name, want) ELSE 'is missing' END;
+        IF problem IS NOT NULL THEN
+            bad := minoots.note(bad, minoots.below(path, name), problem);
+        ELSIF want = 'table' THEN
+            bad := minoots.check_table(bad, value -> name, minoots.below(path, name));
+        ELSIF want = 'actions' THEN
+            bad := minoots.check_actions(bad, value -> name, minoots.below(path, name));
+        ELSIF want ~ '^[A-Z]' THEN
+            bad := minoots.check_record(bad, value -> name, minoots.below(path, name), want);
+        END IF;
+    END LOOP;
+    IF unknown <> '{}' THEN
+        problem := 'is not a field here: want one of '
+            || regexp_replace(array_to_string(known, ', '), ' [A-Za-z]+!?(?=,|$)', '', 'g');
+        FOR name IN SELECT jsonb_object_keys(unknown) LIMIT 100 LOOP
+            bad := minoots.note(bad, minoots.below(path, name), problem);
+        END LOOP;
+    END IF;
+    RETURN bad;
+END $$;
+
+CREATE OR REPLACE FUNCTION minoots.check_retry_policy(bad jsonb, policy jsonb, path text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    multiplier CONSTANT numeric := CASE jsonb_typeof(policy -> 'backoffMultiplier')
+        WHEN 'number' THEN (policy -> 'backoffMultiplier')::numeric END;
+BEGIN
+    bad := minoots.check_range(bad, policy -> 'maxAttempts', path || '.maxAttempts', 0, 100, 'must be from 1 to 100');
+    bad := minoots.check_range(bad, policy -> 'backoffInitialMs', path || '.backoffInitialMs', 0, 86400000,
+        'must be from 1 to 86400000 (a day)');
+    IF multiplier <> 0 AND multiplier NOT BETWEEN 1 AND 100 THEN
+        bad := minoots.note(bad, path || '.backoffMultiplier', 'must be from 1 to 100');
+    END IF;
+    RETURN minoots.check_range(bad, policy -> 'backoffMaxMs', path || '.backoffMaxMs', 0, 604800000,
+        'must be from 1 to 604800000 (a week)');
+END $$;
+
+CREATE OR REPLACE FUNCTION minoots.check_action(INOUT bad jsonb, INOUT seen text[], action jsonb, path text, agent boolean, depth integer)
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    id         CONSTANT text := minoots.text_of(action -> 'id');
+    kind       CONSTANT text := minoots.text_of(action -> 'kind');
+    escalation CONSTANT jsonb := minoots.object_of(action -> 'escalation');
+    found      record;
+BEGIN
+    IF id !~ '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$' THEN
+        bad := minoots.note(bad, path || '.id', 'must be 1 to 64 of letters, digits, and _ . : - after the first');
+    ELSIF id = ANY (seen) THEN
+        bad := minoots.note(bad, path || '.id', to_json(id)::text || ' stands twice in the bundle; ids must differ');
+    END IF;
+    seen := seen || id;
+    IF minoots.given(action -> 'retryPolicy') THEN
+        bad := minoots.check_retry_policy(bad, action -> 'retryPolicy', path || '.retryPolicy');
+    END IF;
+    IF kind = 'webhook' THEN
+        bad := minoots.check_webhook(bad, action -> 'parameters', path || '.parameters');
+    ELSIF kind = 'agent_prompt' AND NOT agent THEN
+        bad := minoots.note(bad, path || '.kind', 'agent_prompt needs an agentBinding, which says which agent to wake');
+    ELSIF kind IN ('agent_prompt', 'workflow_event', 'command') THEN
+        bad := minoots.note(bad, path || '.kind', to_json(kind)::text || ' actions are not available in this version');
+    ELSIF kind IS NOT NULL THEN
+        bad := minoots.note(bad, path || '.kind', 'must be one of [webhook agent_prompt workflow_event command]');
+    END IF;
+    IF escalation IS NULL THEN
+        RETURN;
+    END IF;
+    path := path || '.escalation';
+    bad := minoots.check_range(bad, escalation -> 'afterAttempts', path || '.afterAttempts', 1, 100, 'must be from 1 to 100');
+    IF depth >= 5 THEN
+        bad := minoots.note(bad, path, 'must not be nested more than 5 deep');
+    ELSE
+        found := minoots.check_action(bad, seen, escalation -> 'escalatesTo', path || '.escalatesTo', agent, depth + 1);
+        bad := found.bad;
+        seen := found.seen;
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION minoots.without_zeros(object jsonb, keep text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(object) e
+        WHERE e.key = keep OR e.value NOT IN ('null', '0'));
+END $$;
+
+DROP FUNCTION minoots.reschedule, minoots.due_of, minoots.hint, minoots.refuse, minoots.check_texts, minoots.may_skip, minoots.without_empty, minoots.series_of, minoots.names_every_hour,
+    minoots.check_bounds, minoots.first_tick, minoots.written, minoots.check_cron, minoots.cron_fields, minoots.cron_possible, minoots.cron_days, minoots.cron_field, minoots.cron_item, minoots.cron_value, minoots.zone_problem, minoots.time_zones;
 -- +goose StatementEnd

@@ -58,7 +58,7 @@ func (a *attempter) here(ctx context.Context, k *task, cut func(*task)) (took ti
 		return 0
 	}
 	a.metrics.attempted(d.Action.Kind, &out, final)
-	a.breaker.ended(key, &out)
+	a.breaker.ended(key, d.Action.Kind, &out)
 	rec := db.OutcomeRecord{JobID: k.jobID, Attempt: 1, Final: final, Delivery: d, Outcome: out}
 	if !final {
 		rec.RetryAt = a.nextRetry(d, 1, out.RetryAfter)

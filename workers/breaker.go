@@ -65,8 +65,11 @@ var sickClass = map[string]bool{
 
 // judge tells what an outcome says of its destination. One that answers is healthy,
 // whatever it thinks of the request, unless it says that it cannot cope: 5xx, 429.
-func judge(out *minoots.Outcome) verdict {
+// A program is run by this machine, and is nobody's receiver.
+func judge(kind minoots.ActionKind, out *minoots.Outcome) verdict {
 	switch {
+	case kind == minoots.KindCommand:
+		return neutral
 	case out.Success:
 		return healthy
 	case sickClass[out.ErrorClass], out.HTTPStatus >= 500, out.HTTPStatus == 429:
@@ -97,8 +100,8 @@ type breaker struct {
 }
 
 // ended takes in the outcome of an attempt that nothing had held.
-func (b *breaker) ended(key flowKey, out *minoots.Outcome) {
-	v := judge(out)
+func (b *breaker) ended(key flowKey, kind minoots.ActionKind, out *minoots.Outcome) {
+	v := judge(kind, out)
 	if key.destination == "" || v == neutral || v == healthy && !b.health.counts() || b.gates.of(key) != nil {
 		return // what was under way when it opened says nothing new
 	}

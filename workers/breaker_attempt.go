@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -26,6 +27,11 @@ func (p *pump) attempt(ctx context.Context, queue string, state minoots.BreakerS
 		return
 	}
 	d := &args.Delivery
+	if !slices.Contains(p.b.actions.Kinds(), d.Action.Kind) {
+		held.Queue = string(d.Action.Kind) // a replica with other settings fetches it there
+		p.b.holder.put(held)
+		return
+	}
 	if !a.alive() {
 		p.b.holder.put(held)
 		return
@@ -42,7 +48,7 @@ func (p *pump) attempt(ctx context.Context, queue string, state minoots.BreakerS
 	}
 	// What is not recorded is repeated: the recorder has said so.
 	_ = a.recorder.record(rec)
-	p.b.tried(queue, keyOf(p.b.actions, d), state, &out)
+	p.b.tried(queue, keyOf(p.b.actions, d), d.Action.Kind, state, &out)
 	if !final {
 		p.at(queue, time.Now().Add(time.Until(rec.RetryAt)))
 	}
@@ -50,8 +56,8 @@ func (p *pump) attempt(ctx context.Context, queue string, state minoots.BreakerS
 
 // tried takes in the outcome of an attempt that was let through while its
 // destination was in some state.
-func (b *breaker) tried(queue string, key flowKey, state minoots.BreakerState, out *minoots.Outcome) {
-	v := judge(out)
+func (b *breaker) tried(queue string, key flowKey, kind minoots.ActionKind, state minoots.BreakerState, out *minoots.Outcome) {
+	v := judge(kind, out)
 	probe := state == minoots.BreakerOpen || state == minoots.BreakerHalfOpen
 	switch {
 	case probe && v == sick:
@@ -96,7 +102,7 @@ func (b *breaker) heldFetched(ctx context.Context, d *minoots.Delivery, id int64
 // fetchedEnded is ended for a job that River has fetched, whose flow is looked for
 // only if it matters.
 func (b *breaker) fetchedEnded(d *minoots.Delivery, out *minoots.Outcome) {
-	if v := judge(out); v == sick || v == healthy && b.health.counts() {
-		b.ended(keyOf(b.actions, d), out)
+	if v := judge(d.Action.Kind, out); v == sick || v == healthy && b.health.counts() {
+		b.ended(keyOf(b.actions, d), d.Action.Kind, out)
 	}
 }

@@ -124,7 +124,7 @@ func BenchmarkBreakerEnded(b *testing.B) {
 			}
 			for b.Loop() {
 				if k.gates.of(key) == nil {
-					k.ended(key, out)
+					k.ended(key, minoots.KindWebhook, out)
 				}
 			}
 		})

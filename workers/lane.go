@@ -84,7 +84,7 @@ func (l *laneKeeper) soon() {
 // placed looks for queues among those of new jobs that are not open all the time.
 func (l *laneKeeper) placed(jobs []db.Job) {
 	for i := range jobs {
-		if !jobs[i].Here && !isOpen(jobs[i].Queue) {
+		if !jobs[i].Here && !isOpen(jobs[i].Queue) && !db.IsHeld(jobs[i].Queue) {
 			l.soon()
 			return
 		}

@@ -105,7 +105,9 @@ func (r *replica) waitForSchema(ctx context.Context, d *db.DB) error {
 type parts struct {
 	notifier, kernel, workers *loop
 	events                    *loop // feeds event streams
+	relay                     *loop // publishes events to NATS
 	actions                   *action.Registry
+	leave                     func()         // has the API answer those who only wait
 	nats                      *natsconn.Conn // nil without MINOOTS_NATS_URL
 }
 
@@ -119,7 +121,7 @@ func (p *parts) close() {
 
 func (p *parts) loops() []*loop {
 	var all []*loop
-	for _, l := range []*loop{p.notifier, p.events, p.workers, p.kernel} {
+	for _, l := range []*loop{p.notifier, p.events, p.relay, p.workers, p.kernel} {
 		if l != nil {
 			all = append(all, l)
 		}
@@ -146,6 +148,9 @@ func (r *replica) build(pools *pools) (*parts, error) {
 			return nil, fmt.Errorf("make workers: %w", err)
 		}
 		p.workers, planner = &loop{name: "workers", run: w.Run}, w
+	}
+	if err := r.relay(p, pools); err != nil {
+		return nil, err
 	}
 	if pools.kernel != nil {
 		k, err := kernel.New(kernel.Config{
@@ -176,6 +181,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 		if err != nil {
 			return nil, fmt.Errorf("make api: %w", err)
 		}
+		p.leave = a.Leave
 		h := a.Handler()
 		r.handler.Store(&h)
 		p.notifier = &loop{name: "notifier", run: n.Run}

@@ -150,13 +150,16 @@ const stopMargin = 7 * time.Second
 func (r *replica) shutDown(p *parts, front *httpPart) error {
 	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.ShutdownGrace)
 	defer cancel()
+	if p.leave != nil {
+		p.leave()
+	}
 	requests := make(chan error, 1)
 	go func() { requests <- front.drain(ctx) }()
 
 	within := r.cfg.ShutdownGrace + stopMargin
 	// Event streams never end by themselves: they are told first, so that the grace
 	// is for the other requests.
-	errs := []error{p.events.stop(stopMargin), p.kernel.stop(within), p.workers.stop(within), <-requests}
+	errs := []error{p.events.stop(stopMargin), p.relay.stop(stopMargin), p.kernel.stop(within), p.workers.stop(within), <-requests}
 	// The last requests may still have had something to announce.
 	errs = append(errs, p.notifier.stop(stopMargin))
 	return errors.Join(errs...)

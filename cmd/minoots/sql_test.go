@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/minoots/minoots/internal/config"
+	"github.com/minoots/minoots/internal/testdb"
+)
+
+// psql runs a script as a user would. Where there is no psql, which comes apart
+// from the server, the text goes to Postgres in one piece, as psql -c sends it.
+func psql(t *testing.T, url, script string) {
+	t.Helper()
+	if path, err := exec.LookPath("psql"); err == nil {
+		out, err := exec.CommandContext(t.Context(), path, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname="+url, "--command="+script).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return
+	}
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	_, err = conn.Exec(t.Context(), script, pgx.QueryExecModeSimpleProtocol)
+	require.NoError(t, err)
+}
+
+// The whole way: what a transaction that is taken back has scheduled never fires;
+// what one that commits has scheduled, or moved, is received, on time.
+func TestScheduleFromPsql(t *testing.T) {
+	t.Parallel()
+	type delivery struct {
+		name string
+		at   time.Time
+	}
+	received := make(chan delivery, 100)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		received <- delivery{strings.Trim(r.URL.Path, "/"), time.Now()}
+	}))
+	defer receiver.Close()
+	database := testdb.New(t)
+	status, _, errOut := cli(t, "", "tenants", "create", "acme", "--database-url="+database.URL)
+	require.Zero(t, status, errOut)
+	r, err := newReplica(t.Context(), replicaConfig{
+		Config: config.Config{
+			DatabaseURL: config.SecretOf(database.URL), Roles: config.Roles{Kernel: true, Worker: true}, ShutdownGrace: 5 * time.Second,
+			WebhookAllowCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		},
+		Log: slog.New(slog.DiscardHandler), HTTP: loopbackListener(t), Ops: loopbackListener(t),
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	defer func() { cancel(); assert.NoError(t, <-ended) }()
+	<-r.Ready()
+
+	schedule := func(name, duration string) string {
+		return fmt.Sprintf(`SELECT minoots.schedule('acme', '{"name": "%s", "duration": "%s",
+			"actionBundle": {"actions": [{"id": "a", "kind": "webhook", "parameters": {"url": "%s/%[1]s"}}]}}')`, name, duration, receiver.URL)
+	}
+	const move = `SELECT minoots.reschedule('acme', id, '{"duration": "%s"}') FROM minoots.timers WHERE name = '%s'`
+	arrives := func(name string) {
+		t.Helper()
+		select {
+		case got := <-received:
+			require.Equal(t, name, got.name, "and nothing else")
+			var due time.Time
+			require.NoError(t, database.Pool.QueryRow(t.Context(), "SELECT s.fire_at FROM minoots.timers JOIN minoots.timer_states s USING (id) WHERE name = $1", name).Scan(&due))
+			assert.False(t, got.at.Before(due), "never early")
+			assert.Less(t, got.at.Sub(due), 5*time.Second, "woken, and not found by the next sweep")
+		case <-time.After(time.Minute):
+			t.Fatalf("%s has not arrived", name)
+		}
+	}
+	psql(t, database.URL, "BEGIN; CREATE TABLE orders (timer uuid); "+schedule("taken-back", "100ms")+"; ROLLBACK")
+	psql(t, database.URL, "BEGIN; CREATE TABLE orders (timer uuid); INSERT INTO orders "+schedule("committed", "1s")+"; COMMIT")
+	arrives("committed")
+
+	psql(t, database.URL, schedule("moved", "1h"))
+	psql(t, database.URL, "BEGIN; "+fmt.Sprintf(move, "100ms", "moved")+"; ROLLBACK")
+	psql(t, database.URL, schedule("between", "500ms"))
+	arrives("between")
+	psql(t, database.URL, fmt.Sprintf(move, "500ms", "moved"))
+	arrives("moved")
+}
