@@ -55,8 +55,11 @@ type Outcome struct {
 	ErrorClass string        // short stable word, "" on success
 	Error      string        // one line for people, never with a secret
 	Response   []byte        // at most MaxResponseCapture bytes
-	StartedAt  time.Time
-	FinishedAt time.Time
+	// Acknowledged says that the answer came when the agent had done its work: no
+	// acknowledgement is waited for. Meaningful when Success.
+	Acknowledged bool
+	StartedAt    time.Time
+	FinishedAt   time.Time
 }
 
 // Delivery is one action of one firing, with all that its executor needs, so

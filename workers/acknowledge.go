@@ -64,7 +64,7 @@ func (a *acknowledger) ask(ctx context.Context, jobID int64, d *minoots.Delivery
 
 // awaits tells whether an attempt is not over with its send.
 func awaits(d *minoots.Delivery, out *minoots.Outcome) bool {
-	return out.Success && d.Acknowledgement != nil
+	return out.Success && d.Acknowledgement != nil && !out.Acknowledged
 }
 
 // park lets the job of a delivery wait that was sent. It returns when that is
