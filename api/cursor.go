@@ -24,6 +24,9 @@ const (
 	cursorTenants = 'n'
 
 	cursorDeadLetters = 'd'
+
+	cursorSubscriptions = 's'
+	cursorDeliveries    = 'v'
 )
 
 const (

@@ -33,8 +33,13 @@ var needs = map[string]minoots.Role{
 	"createSigningSecret": minoots.RoleTenantAdmin, "listSigningSecrets": minoots.RoleTenantAdmin,
 	"rotateSigningSecret": minoots.RoleTenantAdmin,
 	"listDestinations":    minoots.RoleTimerRead, "setDestinationLimits": minoots.RoleTenantAdmin,
-	"resetDestination": minoots.RoleTenantAdmin,
-	"createTenant":     minoots.RoleOperator, "listTenants": minoots.RoleOperator,
+	"resetDestination":   minoots.RoleTenantAdmin,
+	"createSubscription": minoots.RoleTenantAdmin, "listSubscriptions": minoots.RoleTimerRead,
+	"getSubscription": minoots.RoleTimerRead, "updateSubscription": minoots.RoleTenantAdmin,
+	"deleteSubscription": minoots.RoleTenantAdmin, "pauseSubscription": minoots.RoleTenantAdmin,
+	"resumeSubscription": minoots.RoleTenantAdmin, "testSubscription": minoots.RoleTenantAdmin,
+	"listSubscriptionDeliveries": minoots.RoleTimerRead, "redeliver": minoots.RoleTenantAdmin,
+	"createTenant": minoots.RoleOperator, "listTenants": minoots.RoleOperator,
 	"getTenant": minoots.RoleOperator, "updateTenant": minoots.RoleOperator,
 }
 
@@ -59,6 +64,10 @@ func (b *bundle) operations(fn func(op *huma.Operation, path, body string)) {
 		"/v1/destinations/{destination}/limits": "/v1/destinations/https%3A%2F%2Fexample.com/limits",
 		"/v1/destinations/{destination}/reset":  "/v1/destinations/https%3A%2F%2Fexample.com/reset",
 	}
+	for _, path := range []string{"", "/pause", "/resume", "/test", "/deliveries"} {
+		fill["/v1/subscriptions/{id}"+path] = "/v1/subscriptions/" + key.String() + path
+	}
+	fill["/v1/subscriptions/{id}/deliveries/{deliveryId}/redeliver"] = "/v1/subscriptions/" + key.String() + "/deliveries/" + key.String() + "/redeliver"
 	for path, item := range b.api.Document().Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete, item.Head} {
 			if op == nil {

@@ -28,7 +28,7 @@ type attempter struct {
 
 // make makes one attempt and tells whether it was the last.
 func (a *attempter) make(ctx context.Context, d *minoots.Delivery, attempt int) (out minoots.Outcome, final bool) {
-	if attempt == 1 {
+	if attempt == 1 && d.Subscription == nil {
 		a.metrics.startLateness.Observe(max(-a.clock.Until(d.DueAt.Time), 0).Seconds())
 	}
 	ctx, cancel := context.WithCancel(ctx)

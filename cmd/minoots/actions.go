@@ -19,6 +19,8 @@ func (r *replica) actions(pools *pools) (*action.Registry, *natsconn.Conn, error
 	}
 	if pools.workers != nil {
 		do.Secrets = workers.NewSecrets(pools.workers)
+	} else if pools.api != nil { // for tests of subscriptions
+		do.Secrets = workers.NewSecrets(pools.api)
 	}
 	url := r.cfg.NATSURL.Reveal()
 	if url == "" {
