@@ -85,7 +85,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newServe(), newMigrate(), newDev(), newDemo(), newTenants(), newKeys(), newTimers(),
 		newDeadLetters(),
-		newEvents(),
+		newEvents(), newSubscriptions(),
 		newDestinations(),
 		newPreview(), newAudit(), newOpenAPI(), newBench(), newChaos(), newSoak(), newVersion(), newEnvironment(),
 	)
