@@ -18,6 +18,7 @@ const (
 	EventTimerUpdated    EventType = "timer.updated"
 	EventTimerPaused     EventType = "timer.paused"
 	EventTimerResumed    EventType = "timer.resumed"
+	EventTimerReplayed   EventType = "timer.replayed"
 	EventTimerCancelled  EventType = "timer.cancelled"
 	EventTimerFired      EventType = "timer.fired"
 	EventTimerSettled    EventType = "timer.settled"

@@ -17,6 +17,8 @@ type Firing struct {
 	Failed     int          `json:"failed" doc:"Actions that failed for good."`
 	LatenessMs float64      `json:"latenessMs" doc:"firedAt minus dueAt."`
 	Attempts   []Attempt    `json:"attempts,omitempty"`
+	// Awaited is what agents have not acknowledged yet.
+	Awaited []AwaitedAcknowledgement `json:"acknowledgements,omitempty" doc:"Deliveries that agents have got and not acknowledged yet."`
 }
 
 // Attempt is one try of one action.

@@ -28,13 +28,15 @@ var transitions = map[Status][]Status{
 	StatusScheduled: {StatusPaused, StatusFired, StatusSettled, StatusCancelled},
 	StatusPaused:    {StatusScheduled, StatusCancelled},
 	StatusFired:     {StatusSettled, StatusFailed},
-	StatusFailed:    {StatusSettled},
+	StatusSettled:   {StatusScheduled},
+	StatusFailed:    {StatusScheduled, StatusSettled},
 }
 
 // CanBecome tells whether a timer in status s may go to status next.
 // scheduled → settled is the way of a timer without actions, which fires and
 // settles in one transaction; failed → settled that of one whose dead letters were
-// redriven and have succeeded.
+// redriven and have succeeded; settled → scheduled and failed → scheduled that of
+// one that is replayed.
 func (s Status) CanBecome(next Status) bool {
 	for _, legal := range transitions[s] {
 		if legal == next {
@@ -44,8 +46,8 @@ func (s Status) CanBecome(next Status) bool {
 	return false
 }
 
-// Terminal tells whether a timer in this status is over: it does nothing more by
-// itself.
+// Terminal tells whether a timer in this status is over: nothing moves it any
+// more but somebody who asks for it.
 func (s Status) Terminal() bool {
 	return s == StatusSettled || s == StatusFailed || s == StatusCancelled
 }

@@ -32,6 +32,7 @@ func legal() []string {
 func TestTransitions(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, []string{
+		"failed --> scheduled",
 		"failed --> settled",
 		"fired --> failed",
 		"fired --> settled",
@@ -41,19 +42,23 @@ func TestTransitions(t *testing.T) {
 		"scheduled --> fired",
 		"scheduled --> paused",
 		"scheduled --> settled",
+		"settled --> scheduled",
 	}, legal())
 }
 
-// Terminal says the same as the table: nothing leads out, but for a redrive. And
-// nothing leads into or out of armed, which no row can be.
+// From a terminal status nothing leads on but a replay and a redrive, for which
+// somebody must ask: from cancelled nothing at all. And nothing leads into or out
+// of armed, which no row can be.
 func TestTerminalHasNoWayOut(t *testing.T) {
 	t.Parallel()
 	for _, s := range minoots.Statuses {
-		out := slices.ContainsFunc(minoots.Statuses, func(next minoots.Status) bool {
-			redriven := s == minoots.StatusFailed && next == minoots.StatusSettled
-			return s.CanBecome(next) && !redriven
+		onward := slices.ContainsFunc(minoots.Statuses, func(to minoots.Status) bool {
+			replayed := s.Terminal() && to == minoots.StatusScheduled
+			redriven := s == minoots.StatusFailed && to == minoots.StatusSettled
+			return s.CanBecome(to) && !replayed && !redriven
 		})
-		assert.NotEqual(t, out, s.Terminal(), "%s", s)
+		assert.NotEqual(t, onward, s.Terminal(), "%s", s)
+		assert.False(t, minoots.StatusCancelled.CanBecome(s), "%s", s)
 		assert.False(t, s.CanBecome(s), "%s", s)
 		assert.False(t, s.CanBecome(minoots.StatusArmed) || minoots.StatusArmed.CanBecome(s), "%s", s)
 	}

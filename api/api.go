@@ -16,6 +16,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -59,6 +60,11 @@ type Config struct {
 	// Ready tells grpc.health.v1 whether requests may come. Defaults to whether
 	// Postgres answers.
 	Ready func(context.Context) bool
+	// Follow makes jobs of what follows an acknowledgement, and Judge decides
+	// whether there is another attempt after one of failure. Without them
+	// acknowledgements are refused.
+	Follow Follower
+	Judge  db.Judge
 	// Registerer takes the metrics. May be nil: then nobody sees them.
 	Registerer prometheus.Registerer
 	// Log receives failures and, on debug, requests. Defaults to slog.Default.
@@ -73,10 +79,13 @@ type API struct {
 	hinter     Hinter
 	hub        *eventhub.Hub
 	checks     minoots.Checks
+	follow     Follower
+	judge      db.Judge
 	ready      func(context.Context) bool
 	log        *slog.Logger
 	keys       *keyCache
 	metrics    *metrics
+	waits      *waits
 	mux        *http.ServeMux
 	huma       huma.API
 	deliver    func(context.Context, minoots.Delivery, int) minoots.Outcome
@@ -92,7 +101,7 @@ func New(cfg Config) (*API, error) {
 	}
 	a := build(cfg)
 	if cfg.Registerer != nil {
-		if err := a.metrics.register(cfg.Registerer); err != nil {
+		if err := a.metrics.register(cfg.Registerer, a.waits.gauge, a.waits.looks); err != nil {
 			return nil, err
 		}
 	}
@@ -120,14 +129,19 @@ func build(cfg Config) *API {
 		deliver: cfg.Deliver, subscribed: cfg.Subscribed,
 		ready: cfg.Ready, db: cfg.DB, creates: db.NewCoalescer(cfg.DB), hinter: cfg.Hinter, hub: cfg.Hub,
 		checks: cfg.Checks, log: cfg.Log,
+		follow: cfg.Follow, judge: cfg.Judge,
 		keys: newKeyCache(cfg.DB.KeyFind), metrics: newMetrics(), mux: http.NewServeMux(),
-		heartbeat: heartbeat,
+		heartbeat: heartbeat, waits: newWaits(cfg.DB, cfg.Log),
 	}
 	a.huma = humago.New(a.mux, documentConfig())
 	a.timerRoutes()
 	a.timerChangeRoutes()
 	a.timerPatchRoutes()
 	a.timerListRoutes()
+	a.timerBulkRoutes()
+	a.timerReplayRoutes()
+	a.timerWaitRoutes()
+	a.usageRoutes()
 	a.batchRoutes()
 	a.firingRoutes()
 	a.deadLetterRoutes()
@@ -136,12 +150,17 @@ func build(cfg Config) *API {
 	a.subscriptionRoutes()
 	a.keyRoutes()
 	a.secretRoutes()
+	a.acknowledgementRoutes()
 	a.destinationRoutes()
 	a.tenantRoutes()
 	a.grpcRoutes()
 	finishSchemas(a.huma.OpenAPI().Components.Schemas)
 	return a
 }
+
+// Leave has all requests answered that only wait. Call it when the server begins
+// to shut down, which else would take as long as the longest of them.
+func (a *API) Leave() { a.waits.stop() }
 
 // route is what there is to say of one operation.
 type route struct {
@@ -150,23 +169,29 @@ type route struct {
 	Tag          string
 	Summary      string
 	Description  string
-	Role         minoots.Role // that the credential must have
+	Role         minoots.Role // that the credential must have; none: the path is the credential
 	Status       int          // of success
 	Errors       []int        // beyond those that any operation may answer
 	MaxBody      int          // bytes; defaults to one timer's
 	Example      string       // a body that works
 	Responses    map[string]*huma.Response
+	Timeout      time.Duration // defaults to operationTimeout
 }
 
 // register adds an operation. A field of I of a body type becomes its request
 // body in the document.
 func register[I, O any](a *API, r route, handle func(context.Context, *I) (*O, error)) {
 	requestBody := describeBody[I](a.huma.OpenAPI().Components.Schemas, r.Example)
+	description, asks, extensions := r.Description, []map[string][]string{}, map[string]any(nil)
+	if r.Role != "" {
+		description += "\n\nNeeds the role `" + string(r.Role) + "`."
+		asks, extensions = security, map[string]any{"x-minoots-role": r.Role}
+	}
 	huma.Register(a.huma, huma.Operation{
 		OperationID: r.ID, Method: r.Method, Path: r.Path, Tags: []string{r.Tag},
-		Summary: r.Summary, Description: r.Description + "\n\nNeeds the role `" + string(r.Role) + "`.",
-		DefaultStatus: r.Status, Responses: r.Responses, Security: security,
-		Extensions:         map[string]any{"x-minoots-role": r.Role},
+		Summary: r.Summary, Description: description,
+		DefaultStatus: r.Status, Responses: r.Responses, Security: asks,
+		Extensions:         extensions,
 		Metadata:           map[string]any{metadataBody: requestBody, metadataErrors: r.Errors},
 		Middlewares:        huma.Middlewares{a.enter(r)},
 		SkipValidateBody:   true, // body.go does it in one pass, and huma would decode twice
@@ -182,20 +207,22 @@ func (a *API) enter(r route) func(huma.Context, func(huma.Context)) {
 		x := exchangeOf(ctx.Context())
 		x.operation = r.ID
 		request, _ := humago.Unwrap(ctx)
-		principal, err := a.authenticate(ctx.Context(), request.Header)
-		if err == nil {
-			err = authorize(principal, r.Role)
+		if r.Role != "" {
+			principal, err := a.authenticate(ctx.Context(), request.Header)
+			if err == nil {
+				err = authorize(principal, r.Role)
+			}
+			if err != nil {
+				_ = huma.WriteErr(a.huma, ctx, http.StatusUnauthorized, "", err)
+				return
+			}
+			x.principal = principal
 		}
-		if err != nil {
-			_ = huma.WriteErr(a.huma, ctx, http.StatusUnauthorized, "", err)
-			return
-		}
-		x.principal = principal
 		if errs := checkQuery(ctx); errs != nil {
 			_ = huma.WriteErr(a.huma, ctx, http.StatusUnprocessableEntity, invalidRequest, errs...)
 			return
 		}
-		bounded, cancel := context.WithTimeout(ctx.Context(), operationTimeout)
+		bounded, cancel := context.WithTimeout(ctx.Context(), cmp.Or(r.Timeout, operationTimeout))
 		defer cancel()
 		next(huma.WithContext(ctx, bounded))
 	}

@@ -22,6 +22,7 @@ const (
 	cursorFirings = 'f'
 	cursorKeys    = 'k'
 	cursorTenants = 'n'
+	cursorBulk    = 'b'
 
 	cursorDeadLetters = 'd'
 

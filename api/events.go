@@ -79,7 +79,7 @@ func (in *listEventsInput) Resolve(ctx huma.Context) []error {
 	}
 	labels := listTimersInput{Label: in.Label}
 	bad = append(bad, labels.labels()...)
-	in.filter = db.EventFilter{Types: types, TimerID: in.TimerID, Labels: labels.filter.Labels}
+	in.filter = db.EventFilter{Types: types, TimerID: in.TimerID, Labels: labels.request.Labels}
 	return append(bad, in.place()...)
 }
 

@@ -92,5 +92,7 @@ func TestMetrics(t *testing.T) {
 		"minoots_http_request_seconds": {"operation=listTimers", "operation=none"},
 		"minoots_events_sent_total":    {""},
 		"minoots_http_in_flight":       {""},
+		"minoots_waiters":              {""},
+		"minoots_wait_looks_total":     {""},
 	}, found)
 }

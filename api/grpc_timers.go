@@ -104,7 +104,7 @@ func (g grpcTimers) ListTimers(ctx context.Context, req *connect.Request[timerv1
 	if limit > maxLimit {
 		return nil, invalidField("page_size", "must be from 1 to %d, or 0 for %d", maxLimit, defaultLimit)
 	}
-	filter := db.TimerFilter{Limit: limit + 1}
+	filter := db.TimerPageRequest{Limit: limit + 1}
 	if token := req.Msg.GetPageToken(); token != "" {
 		place, ok := decodeCursor(cursorTimers, token)
 		if !ok || !validTimerPlace(place) {

@@ -35,10 +35,14 @@ func idempotencyKey(h http.Header) (string, error) {
 		return "", badParam("header", idempotencyHeader, "stands twice")
 	}
 	key := values[0]
-	if len(key) < 1 || len(key) > maxIdempotencyKey || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if !validIdempotencyKey(key) {
 		return "", badParam("header", idempotencyHeader, "must be 1 to %d visible ASCII characters", maxIdempotencyKey)
 	}
 	return key, nil
+}
+
+func validIdempotencyKey(key string) bool {
+	return len(key) >= 1 && len(key) <= maxIdempotencyKey && !strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // fingerprint tells one body from another: the SHA-256 of a canonical form, in

@@ -156,7 +156,7 @@ func (p *Problem) setHeaders(set func(name, value string)) {
 	switch p.Code {
 	case minoots.CodeUnauthenticated:
 		set("WWW-Authenticate", `Bearer realm="minoots"`)
-	case minoots.CodeUnavailable:
+	case minoots.CodeUnavailable, minoots.CodeRateLimited:
 		set("Retry-After", "1")
 	}
 }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -56,7 +57,10 @@ func setup(t testing.TB) *bundle {
 	t.Cleanup(actions.Close)
 	b.api, err = api.New(api.Config{
 		Deliver: actions.Execute,
-		DB: b.db, Hinter: b.hints, Checks: minoots.Checks{Parameters: checkParameters, Recurrence: cron.CheckTimer}, Registerer: b.registry,
+		DB:      b.db, Hinter: b.hints, Checks: minoots.Checks{Parameters: checkParameters, Recurrence: cron.CheckTimer}, Registerer: b.registry,
+		Follow: follower{}, Judge: func(_ *minoots.Delivery, attempt int, out *minoots.Outcome) (bool, time.Duration) {
+			return out.Success || !out.Retryable || attempt >= 2, time.Hour
+		},
 		Log: slog.New(slog.NewTextHandler(&locked{w: b.log}, nil)),
 	})
 	require.NoError(t, err)
@@ -168,6 +172,21 @@ func checkParameters(kind minoots.ActionKind, parameters json.RawMessage, _ *min
 		return []minoots.FieldError{{Path: "parameters.url", Message: "must be an http or https URL"}}
 	}
 	return nil
+}
+
+// follower puts what follows into the queues.
+type follower struct{}
+
+func (follower) Plan(_ context.Context, deliveries []minoots.Delivery) (*db.JobBatch, error) {
+	jobs := &db.JobBatch{}
+	for i := range deliveries {
+		args, err := json.Marshal(&deliveries[i])
+		if err != nil {
+			return nil, err
+		}
+		jobs.Jobs = append(jobs.Jobs, db.Job{Queue: string(deliveries[i].Action.Kind), MaxAttempts: 2, Args: args})
+	}
+	return jobs, nil
 }
 
 // hints remembers what the kernel would have been told.

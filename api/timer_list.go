@@ -28,18 +28,25 @@ type listTimersInput struct {
 	Status      []string        `query:"status,explode" enum:"scheduled,paused,fired,settled,failed,cancelled" doc:"Repeat it, or separate with commas, for any of several."`
 	Label       []string        `query:"label,explode" doc:"A label as key:value; repeat it for timers that have them all." example:"session:s-17"`
 	Name        string          `query:"name" doc:"The whole name."`
+	NamePrefix  string          `query:"namePrefix" doc:"What the name begins with, in the same case."`
 	RequestedBy string          `query:"requestedBy" doc:"The whole requestedBy."`
 	DueAfter    minoots.Instant `query:"dueAfter" format:"date-time" doc:"Due at this instant or later."`
 	DueBefore   minoots.Instant `query:"dueBefore" format:"date-time" doc:"Due before this instant."`
-	filter      db.TimerFilter
+	request     db.TimerPageRequest
 }
 
 // Resolve implements huma.Resolver: it makes the filter.
 func (in *listTimersInput) Resolve(huma.Context) []error {
 	place, bad := in.place(cursorTimers, validTimerPlace)
-	in.filter = db.TimerFilter{
-		Name: in.Name, RequestedBy: in.RequestedBy, DueAfter: in.DueAfter.Time, DueBefore: in.DueBefore.Time,
+	in.request = db.TimerPageRequest{
+		TimerFilter: db.TimerFilter{
+			Name: in.Name, NamePrefix: in.NamePrefix, RequestedBy: in.RequestedBy,
+			DueAfter: in.DueAfter.Time, DueBefore: in.DueBefore.Time,
+		},
 		After: timerPosition(place), Limit: in.Limit + 1,
+	}
+	if in.Name != "" && in.NamePrefix != "" {
+		bad = append(bad, badParam("query", "namePrefix", "must not stand beside name: want one of them"))
 	}
 	for _, list := range in.Status {
 		for _, word := range strings.Split(list, ",") {
@@ -47,7 +54,7 @@ func (in *listTimersInput) Resolve(huma.Context) []error {
 			if !slices.Contains(minoots.Statuses, status) && status != minoots.StatusArmed {
 				return append(bad, badParam("query", "status", "must be among %v", minoots.Statuses))
 			}
-			in.filter.Statuses = append(in.filter.Statuses, status)
+			in.request.Statuses = append(in.request.Statuses, status)
 		}
 	}
 	return append(bad, in.labels()...)
@@ -57,10 +64,10 @@ func (in *listTimersInput) labels() []error {
 	if len(in.Label) > minoots.MaxLabels {
 		return []error{badParam("query", "label", "must be at most %d", minoots.MaxLabels)}
 	}
-	in.filter.Labels = make(map[string]string, len(in.Label))
+	in.request.Labels = make(map[string]string, len(in.Label))
 	for _, label := range in.Label {
 		key, value, ok := strings.Cut(label, ":")
-		_, twice := in.filter.Labels[key]
+		_, twice := in.request.Labels[key]
 		switch {
 		case !ok || key == "":
 			return []error{badParam("query", "label", "must be key:value")}
@@ -70,7 +77,7 @@ func (in *listTimersInput) labels() []error {
 			return []error{badParam("query", "label", "must be a key of at most %d and a value of at most %d characters",
 				minoots.MaxLabelKey, minoots.MaxLabelValue)}
 		}
-		in.filter.Labels[key] = value
+		in.request.Labels[key] = value
 	}
 	return nil
 }
@@ -80,7 +87,7 @@ type listTimersOutput struct {
 }
 
 func (a *API) listTimers(ctx context.Context, in *listTimersInput) (*listTimersOutput, error) {
-	timers, err := a.db.TimerPage(ctx, principalOf(ctx).TenantID, in.filter)
+	timers, err := a.db.TimerPage(ctx, principalOf(ctx).TenantID, in.request)
 	if err != nil {
 		return nil, err
 	}

@@ -100,7 +100,7 @@ func (c *Client) do(ctx context.Context, what call, out any) error {
 	if res.StatusCode >= 300 {
 		return problem(res, body)
 	}
-	if out == nil {
+	if out == nil || res.StatusCode == http.StatusNoContent {
 		return nil
 	}
 	if err := json.Unmarshal(body, out); err != nil {

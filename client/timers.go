@@ -61,6 +61,7 @@ type TimerFilter struct {
 	Statuses    []minoots.Status
 	Labels      map[string]string
 	Name        string
+	NamePrefix  string
 	RequestedBy string
 	DueAfter    time.Time // inclusive
 	DueBefore   time.Time // exclusive
@@ -81,6 +82,7 @@ func (f TimerFilter) query() url.Values {
 		q.Add("label", k+":"+v)
 	}
 	setText(q, "name", f.Name)
+	setText(q, "namePrefix", f.NamePrefix)
 	setText(q, "requestedBy", f.RequestedBy)
 	if !f.DueAfter.IsZero() {
 		q.Set("dueAfter", minoots.InstantOf(f.DueAfter).String())

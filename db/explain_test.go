@@ -31,12 +31,14 @@ definitions AS (
     INSERT INTO minoots.timers (id, created_at, tenant_id, name, requested_by, labels)
     SELECT id, now(), tenant, CASE WHEN i % 8 = 0 THEN 'name-' || i % 5000 ELSE '' END,
         CASE WHEN i % 8 = 2 THEN 'agent-' || i % 5000 ELSE '' END,
-        CASE WHEN i % 8 = 4 THEN jsonb_build_object('session', 's-' || i % 5000) END
+        CASE WHEN i % 8 = 4 THEN jsonb_build_object('session', 's-' || i % 5000, 'many', 'yes') END
     FROM t
 )
-INSERT INTO minoots.timer_states (id, tenant_id, fire_at, due_at, updated_at, status, actions)
-SELECT id, tenant, at, CASE WHEN waiting THEN at END, now(), CASE WHEN waiting THEN 'scheduled' ELSE 'fired' END, 1
-FROM t;
+INSERT INTO minoots.timer_states (id, tenant_id, fire_at, due_at, held_due_at, paused_at, cancelled_at, failure_reason, updated_at, status, actions)
+SELECT id, tenant, at, CASE WHEN waiting THEN at END, CASE status WHEN 'paused' THEN at END, CASE status WHEN 'paused' THEN now() END,
+    CASE status WHEN 'cancelled' THEN now() END, CASE status WHEN 'failed' THEN 'x' END, now(), status, 1
+FROM (SELECT *, CASE WHEN waiting THEN 'scheduled' WHEN i % 400 = 2 THEN 'paused' WHEN i % 400 = 6 THEN 'failed'
+    WHEN i % 400 = 10 THEN 'cancelled' ELSE 'fired' END AS status FROM t) AS t;
 
 SELECT minoots.ensure_partitions(now() - interval '14 days', 1);
 INSERT INTO minoots.firings (timer_id, due_at, fired_at, occurrence, actions, started, tenant_id, status)

@@ -1,4 +1,32 @@
 package db
 
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
 // AuditIn audits what a transaction sees.
 var AuditIn = auditIn
+
+// TimerPageFew is TimerPage with another bound in place of fewTimers.
+var TimerPageFew = (*DB).timerPage
+
+// Counted gives a DB like d that counts the statements it sends.
+func Counted(ctx context.Context, d *DB, n *atomic.Int64) (*DB, error) {
+	cfg := d.pool.Config()
+	cfg.ConnConfig.Tracer = counter{n}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	return &DB{pool: pool, clock: d.clock, writes: d.writes}, err
+}
+
+type counter struct{ n *atomic.Int64 }
+
+func (c counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	c.n.Add(1)
+	return ctx
+}
+
+func (counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}

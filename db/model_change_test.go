@@ -31,13 +31,17 @@ func (timer *modelTimer) in(statuses ...string) bool { return slices.Contains(st
 func (m *model) changed(t *modelTimer, status, event string, due int) {
 	t.status, t.due = status, due
 	t.version++
-	m.note("event %s 0 timer.%s", t.name, event)
+	occurrence := 0
+	if event == "replayed" {
+		occurrence = t.occurrence
+	}
+	m.note("event %s %d timer.%s", t.name, occurrence, event)
 }
 
 // aChange draws a change of a timer.
 func (w *modelWorld) aChange(t *rapid.T, timer *modelTimer) modelChange {
 	ctx, id := context.Background(), w.ids[timer.name]
-	switch rapid.SampledFrom([]string{"pause", "pause", "resume", "resume", "update", "snooze", "fire"}).Draw(t, "change") {
+	switch rapid.SampledFrom([]string{"pause", "pause", "resume", "resume", "update", "snooze", "fire", "replay", "replay"}).Draw(t, "change") {
 	case "pause":
 		return w.aPause(t, timer)
 	case "resume":
@@ -83,6 +87,27 @@ func (w *modelWorld) aChange(t *rapid.T, timer *modelTimer) modelChange {
 				w.changed(timer, "scheduled", "updated snooze", due)
 				return false
 			}}
+	case "replay":
+		// The model's jobs and letters are those of the last firing only.
+		if slices.ContainsFunc(w.jobs, func(j *modelJob) bool { return j.timer == timer }) ||
+			slices.ContainsFunc(w.dead, func(l *modelLetter) bool { return l.timer == timer }) {
+			return w.aPause(t, timer)
+		}
+		to := w.now + rapid.IntRange(-20, 60).Draw(t, "in ms")*1000
+		for w.taken(timer, to) {
+			to++
+		}
+		at := minoots.InstantOf(w.base.Add(time.Duration(to) * time.Microsecond))
+		return modelChange{
+			func() (db.Changed, error) { return w.d.TimerReplay(ctx, tenant, id, db.Replay{At: &at}) },
+			func(due int) bool {
+				if !timer.in("settled", "failed") {
+					return true
+				}
+				require.Equal(t, to, due)
+				w.changed(timer, "scheduled", "replayed", due)
+				return false
+			}}
 	default:
 		return modelChange{
 			func() (db.Changed, error) { return w.d.TimerFire(ctx, tenant, id) },
@@ -125,7 +150,10 @@ func (w *modelWorld) resumed(t *rapid.T, timer *modelTimer, policy minoots.Resum
 	case policy == minoots.ResumeSkip && missed:
 		w.changed(timer, "cancelled", "cancelled skip", due)
 		timer.occurrence++
-		timer.firing = &modelFiring{status: "skipped"}
+		if timer.firing != nil {
+			timer.past = append(timer.past, timer.firing.String())
+		}
+		timer.firing = &modelFiring{status: "skipped", of: timer.actions, name: timer.name, occurrence: timer.occurrence}
 		return false
 	case policy == minoots.ResumeShift || missed:
 		require.GreaterOrEqual(t, due, timer.due)
@@ -146,8 +174,8 @@ func (w *modelWorld) taken(timer *modelTimer, due int) bool {
 func (w *modelWorld) stands(t *rapid.T, timer *modelTimer) (due int, status string) {
 	var at time.Time
 	require.NoError(t, w.database.Pool.QueryRow(context.Background(), `
-		SELECT coalesce(s.due_at, f.due_at, s.held_due_at, s.fire_at), s.status FROM minoots.timer_states s
-		LEFT JOIN minoots.firings f ON f.timer_id = s.id WHERE s.id = $1`, w.ids[timer.name]).Scan(&at, &status))
+		SELECT coalesce(s.due_at, CASE WHEN s.status <> 'paused' THEN f.due_at END, s.held_due_at, s.fire_at), s.status FROM minoots.timer_states s
+		LEFT JOIN minoots.firings f ON f.timer_id = s.id AND f.occurrence = s.occurrence WHERE s.id = $1`, w.ids[timer.name]).Scan(&at, &status))
 	due = int(at.Sub(w.base) / time.Microsecond)
 	for timer.due != due && w.taken(timer, due) {
 		due++
@@ -214,7 +242,7 @@ func (w *modelWorld) doChangeRace(t *rapid.T) {
 	case minoots.ErrorCode(err) == minoots.CodeConflict:
 		require.Equal(t, w.claim(10, ""), fired)
 		require.True(t, change.apply(due), "%v", err)
-	case err == nil && slices.Contains([]string{"fired", "settled"}, status) && (was == "scheduled" || was == "paused"):
+	case err == nil && slices.Contains([]string{"fired", "settled"}, status):
 		require.False(t, change.apply(due))
 		require.Equal(t, w.claim(10, ""), fired)
 		require.Equal(t, timer.status, status)

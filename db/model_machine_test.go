@@ -25,6 +25,7 @@ type modelTimer struct {
 	status               string
 	version, occurrence  int
 	firing               *modelFiring
+	past                 []string // of its firings before the last
 	modelBundle
 }
 
@@ -33,7 +34,8 @@ type modelTimer struct {
 type modelBundle struct{ escalates, stops, compensates bool }
 
 type modelFiring struct {
-	status                 string
+	name, status           string
+	occurrence, of         int
 	started, ended, failed int
 	stops                  bool
 	stopped                int // at so many, if it stops
@@ -43,6 +45,14 @@ type modelLetter struct {
 	timer              *modelTimer
 	action, status     string
 	attempts, redrives int
+}
+
+func (f *modelFiring) String() string {
+	line := fmt.Sprintf("firing %s %d %s started %d ended %d failed %d of %d", f.name, f.occurrence, f.status, f.started, f.ended, f.failed, f.of)
+	if f.stops {
+		line += fmt.Sprintf(" stopped %d", f.stopped)
+	}
+	return line
 }
 
 type modelJob struct {
@@ -103,15 +113,18 @@ func (m *model) claim(limit int, refused string) (fired int) {
 	for _, t := range due {
 		t.version++
 		t.occurrence++
-		m.note("event %s 1 timer.fired", t.name)
-		t.firing = &modelFiring{status: "running", started: min(t.actions, t.concurrency)}
+		m.note("event %s %d timer.fired", t.name, t.occurrence)
+		if t.firing != nil {
+			t.past = append(t.past, t.firing.String())
+		}
+		t.firing = &modelFiring{status: "running", started: min(t.actions, t.concurrency), of: t.actions, name: t.name, occurrence: t.occurrence}
 		switch {
 		case t.actions == 0:
 			m.end(t)
 		case t.name == refused:
 			t.firing.status, t.status = "failed", "failed"
 			t.version++
-			m.note("event %s 1 timer.failed", t.name)
+			m.note("event %s %d timer.failed", t.name, t.occurrence)
 		default:
 			t.status = "fired"
 			m.enqueue(t, 0, t.firing.started)
@@ -141,7 +154,7 @@ func (m *model) end(t *modelTimer) {
 		t.version++
 	}
 	t.status = status
-	m.note("event %s 1 timer.%s", t.name, t.status)
+	m.note("event %s %d timer.%s", t.name, t.occurrence, t.status)
 	if status == "failed" && t.compensates {
 		m.jobs = append(m.jobs, &modelJob{timer: t, action: "u", state: "available"})
 	}
@@ -197,7 +210,7 @@ func (m *model) bury(j *modelJob) {
 		m.dead = append(m.dead, l)
 	}
 	l.status, l.attempts = "dead", j.attempt
-	m.note("event %s 1 action.dead_lettered %s %d ", j.timer.name, j.action, j.attempt)
+	m.note("event %s %d action.dead_lettered %s %d ", j.timer.name, j.timer.occurrence, j.action, j.attempt)
 }
 
 // redrive makes a dead letter a job again.
@@ -256,8 +269,8 @@ func (m *model) record(group []*modelOutcome) (live []bool) {
 				o.job.state = "available"
 			}
 		}
-		m.note("attempt %s 1 %s %d %s", t.name, o.job.action, o.attempt, status)
-		m.note("event %s 1 action.%s %s %d %t", t.name, event, o.job.action, o.attempt, o.final)
+		m.note("attempt %s %d %s %d %s", t.name, t.occurrence, o.job.action, o.attempt, status)
+		m.note("event %s %d action.%s %s %d %t", t.name, t.occurrence, event, o.job.action, o.attempt, o.final)
 		if !o.final {
 			continue
 		}
@@ -282,12 +295,9 @@ func (m *model) String() string {
 	all := slices.Clone(m.log)
 	for _, t := range m.timers {
 		all = append(all, fmt.Sprintf("timer %s %s version %d occurrence %d", t.name, t.status, t.version, t.occurrence))
+		all = append(all, t.past...)
 		if f := t.firing; f != nil {
-			line := fmt.Sprintf("firing %s 1 %s started %d ended %d failed %d of %d", t.name, f.status, f.started, f.ended, f.failed, t.actions)
-			if f.stops {
-				line += fmt.Sprintf(" stopped %d", f.stopped)
-			}
-			all = append(all, line)
+			all = append(all, f.String())
 		}
 	}
 	for _, j := range m.jobs {

@@ -22,7 +22,7 @@ func TestPlans(t *testing.T) {
 	t.Run("outcomes", p.testOutcomes)
 	t.Run("dead letters", p.testDeadLetters)
 	t.Run("the checks see a bad plan", func(t *testing.T) {
-		p.sql["bad"] = "SELECT id FROM minoots.timer_states WHERE failure_reason = $1"
+		p.sql["bad"] = "SELECT id FROM minoots.timer_states WHERE cancel_reason = $1"
 		plan := p.explain(t, "bad", "", custom, []any{"x"})
 		assert.Equal(t, []string{"reads all of timer_states", "does not use timer_states_due, but []"},
 			p.problems(plan, "timer_states_due"))
@@ -106,30 +106,53 @@ func TestPlansOfEmptyTables(t *testing.T) {
 	assert.Equal(t, "off", jit, "compiling costs 100 ms, more than any of them")
 }
 
-// A page is planned for the filters that are on.
+// A page reads what its filters leave and little more, whatever they are: the index
+// that was made for each, and no more rows than a bound.
 func (p *plans) testPages(t *testing.T) {
 	now := time.Now()
+	const few = 1000 // for fewTimers, since the crowd is a fiftieth of what that is for
 	for name, c := range map[string]struct {
-		set   map[int]any // the parameters that are not NULL
-		index string
+		set  map[int]any // the parameters that are not NULL
+		want []string    // indexes
+		rows float64     // that any part of the plan may give, at most
 	}{
-		"first page":  {nil, "timer_states_tenant"},
-		"after":       {map[int]any{2: now, 3: "01900000-0000-7000-8000-000000000002"}, "timer_states_tenant"},
-		"small":       {map[int]any{1: "tenant-7"}, "timer_states_tenant"},
-		"none":        {map[int]any{1: "tenant-x"}, "timer_states_tenant"},
-		"small, name": {map[int]any{1: "tenant-7", 5: "x"}, "timers_name"},
-		"status":      {map[int]any{4: []string{"scheduled"}}, "timer_states_tenant"},
-		"dueAfter":    {map[int]any{8: now.Add(time.Hour)}, "timer_states_tenant"},
-		"dueBefore":   {map[int]any{9: now.Add(time.Hour)}, "timer_states_tenant"},
-		"name":        {map[int]any{5: "name-48"}, "timers_name"},
-		"requestedBy": {map[int]any{6: "agent-50"}, "timers_requested_by"},
-		"label":       {map[int]any{7: `{"session": "s-4"}`}, "timers_labels"},
+		"first page":             {nil, []string{"timer_states_waiting", "timer_states_rest"}, 150},
+		"after":                  {map[int]any{2: now, 3: "01900000-0000-7000-8000-000000000002"}, []string{"timer_states_waiting"}, 150},
+		"small":                  {map[int]any{1: "tenant-7"}, []string{"timer_states_waiting"}, 150},
+		"none":                   {map[int]any{1: "tenant-x"}, []string{"timer_states_waiting"}, 1},
+		"scheduled":              {map[int]any{4: []string{"scheduled"}}, []string{"timer_states_waiting"}, 100},
+		"paused":                 {map[int]any{4: []string{"paused"}}, []string{"timer_states_paused"}, 1000},
+		"failed":                 {map[int]any{4: []string{"failed"}}, []string{"timer_states_failed"}, 1000},
+		"cancelled":              {map[int]any{4: []string{"cancelled"}}, []string{"timer_states_cancelled"}, 1000},
+		"failed or waiting":      {map[int]any{4: []string{"scheduled", "failed"}}, []string{"timer_states_waiting", "timer_states_failed"}, 1000},
+		"fired":                  {map[int]any{4: []string{"fired"}}, []string{"timer_states_rest"}, 150},
+		"armed":                  {map[int]any{4: []string{"armed"}}, nil, 1},
+		"dueAfter":               {map[int]any{9: now.Add(time.Hour)}, []string{"timer_states_waiting"}, 150},
+		"dueBefore":              {map[int]any{10: now.Add(-time.Hour)}, []string{"timer_states_waiting"}, 150},
+		"name":                   {map[int]any{5: "name-48"}, []string{"timers_name_prefix"}, 100},
+		"name, small":            {map[int]any{1: "tenant-7", 5: "name-48"}, []string{"timers_name_prefix"}, 1},
+		"prefix":                 {map[int]any{6: "name-48%"}, []string{"timers_name_prefix"}, few},
+		"prefix of all":          {map[int]any{6: "name%", 4: []string{"scheduled"}}, []string{"timers_name_prefix", "timer_states_waiting"}, few},
+		"requestedBy":            {map[int]any{7: "agent-50"}, []string{"timers_requested_by"}, 100},
+		"label":                  {map[int]any{8: `{"session": "s-4"}`}, []string{"timers_tenant_labels"}, 100},
+		"label, paused":          {map[int]any{8: `{"session": "s-4"}`, 4: []string{"paused"}}, []string{"timers_tenant_labels"}, 100},
+		"label, none":            {map[int]any{8: `{"session": "s-5"}`}, []string{"timers_tenant_labels"}, 1},
+		"label that many have":   {map[int]any{8: `{"many": "yes"}`, 4: []string{"scheduled"}}, []string{"timers_tenant_labels", "timer_states_waiting"}, few},
+		"label of other tenants": {map[int]any{1: "tenant-7", 8: `{"many": "yes"}`}, []string{"timers_tenant_labels"}, 1},
 	} {
-		args := []any{tenant, nil, "00000000-0000-0000-0000-000000000000", nil, nil, nil, nil, nil, nil, 100}
+		args := []any{tenant, nil, "00000000-0000-0000-0000-000000000000", nil, nil, nil, nil, nil, nil, nil, 100, few}
 		for n, v := range c.set {
 			args[n-1] = v
 		}
-		p.check(t, "timer_page "+name, p.explain(t, "timer_page", "", custom, args), c.index)
+		plan := p.explain(t, "timer_page", ", ANALYZE", custom, args)
+		p.check(t, "timer_page "+name, plan, c.want...)
+		most := 0.0
+		for _, n := range plan.all() {
+			if n.Type != "BitmapAnd" && n.Type != "Bitmap Index Scan" {
+				most = max(most, n.Rows+n.Removed)
+			}
+		}
+		assert.LessOrEqual(t, most, c.rows, "%s: rows read", name)
 	}
 }
 

@@ -121,9 +121,9 @@ func everything(t *testing.T, database *testdb.DB, d *db.DB, tenant string, at t
 	again, e := d.TimerCreate(ctx, []db.NewTimer{fires})
 	try("TimerCreate again", e)
 	must("TimerCreate again", e == nil && again[0].Replayed)
-	page, e := d.TimerPage(ctx, tenant, db.TimerFilter{
-		Statuses: []minoots.Status{minoots.StatusScheduled}, Labels: map[string]string{"a": "b"}, Name: "näme", DueAfter: at, Limit: 10,
-	})
+	page, e := d.TimerPage(ctx, tenant, db.TimerPageRequest{Limit: 10, TimerFilter: db.TimerFilter{
+		Statuses: []minoots.Status{minoots.StatusScheduled}, Labels: map[string]string{"a": "b"}, Name: "näme", DueAfter: at,
+	}})
 	try("TimerPage", e)
 	must("TimerPage", len(page) == 2)
 	_, _, e = d.TimerNext(ctx, at)
@@ -164,7 +164,7 @@ func everything(t *testing.T, database *testdb.DB, d *db.DB, tenant string, at t
 	try("PartitionsEnsure", e)
 	_, e = d.IdempotencyForget(ctx, time.Hour)
 	try("IdempotencyForget", e)
-	_, e = d.ReplicaLost(ctx, time.Hour)
+	_, _, e = d.ReplicaLost(ctx, time.Hour)
 	try("ReplicaLost", e)
 	_, e = d.JobRedispatch(ctx, []string{"nobody"})
 	try("JobRedispatch", e)

@@ -41,27 +41,39 @@ type Created struct {
 // whose idempotency key had been used: see Created.
 func (d *DB) TimerCreate(ctx context.Context, timers []NewTimer) (created []Created, err error) {
 	defer func() { d.writes.note(writeCreate, err) }()
+	created, replays, err := d.insert(ctx, d.pool, timers)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range replays {
+		created[i] = d.replay(ctx, &timers[i])
+	}
+	return created, nil
+}
+
+// insert runs timer_create.sql. replays are the indexes of those that were not
+// written, because their key had been used.
+func (d *DB) insert(ctx context.Context, q querier, timers []NewTimer) (created []Created, replays []int, err error) {
 	cols := newTimerColumns(len(timers))
 	anchor := minoots.InstantOf(d.clock.Now())
 	for i := range timers {
 		if err := cols.add(&timers[i], anchor, 0); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	sent := time.Now()
-	rows, err := d.pool.Query(ctx, timerCreateSQL, cols.args()...)
+	rows, err := q.Query(ctx, timerCreateSQL, cols.args()...)
 	if err != nil {
-		return nil, translate(err)
+		return nil, nil, translate(err)
 	}
 	defer rows.Close()
 	created = make([]Created, 0, len(timers))
-	var replays []int
 	var clock time.Time
 	for i := 0; rows.Next(); i++ {
 		var fireAt, dueAt, createdAt time.Time
 		var fresh bool
 		if err := rows.Scan(&fireAt, &dueAt, &createdAt, &fresh, &clock); err != nil {
-			return nil, translate(err)
+			return nil, nil, translate(err)
 		}
 		if !fresh {
 			replays = append(replays, i)
@@ -69,13 +81,10 @@ func (d *DB) TimerCreate(ctx context.Context, timers []NewTimer) (created []Crea
 		created = append(created, Created{Timer: asCreated(&timers[i], fireAt, createdAt), DueAt: dueAt})
 	}
 	if err := rows.Err(); err != nil {
-		return nil, translate(err)
+		return nil, nil, translate(err)
 	}
 	d.clock.Observe(sent, time.Now(), clock)
-	for _, i := range replays {
-		created[i] = d.replay(ctx, &timers[i])
-	}
-	return created, nil
+	return created, replays, nil
 }
 
 // asCreated is the timer as a read would give it, without the read.

@@ -31,6 +31,7 @@ type metrics struct {
 	breaker       *breakerMetrics
 	present       prometheus.Gauge
 	losses        prometheus.Counter
+	awaited       prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -87,6 +88,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "minoots_presence_losses_total", Help: "Times that this process could not prove that it is alive, and cut its actions.",
 		}),
 	}
+	m.awaited = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "minoots_acknowledgements_awaited_total", Help: "Deliveries that an agent's receiver has taken on, and that wait for its acknowledgement.",
+	})
 	for _, place := range []string{placeHere, placeQueue, placeLane, placeHeld} {
 		m.placements.WithLabelValues(place)
 	}
@@ -102,7 +106,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		m.startLateness, m.attempts, m.seconds, m.group, m.groupSeconds, m.recordRetries, m.recordErrors, m.superseded,
 		m.deadLetters, m.escalations, m.subscriptions,
 		m.placements, m.movedOn, m.lanes, m.desks,
-		m.present, m.losses,
+		m.present, m.losses, m.awaited,
 	} {
 		errs = append(errs, reg.Register(c))
 	}

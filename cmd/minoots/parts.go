@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/minoots/minoots"
@@ -69,6 +70,7 @@ func (r *replica) connect(ctx context.Context) (*pools, error) {
 		}
 		d, err := db.Connect(ctx, db.Config{
 			URL: r.cfg.DatabaseURL.Reveal(), Name: role.name, MaxConns: role.conns, Clock: clock, Writes: writes, Log: r.log,
+			Keys:        r.cfg.SecretsKeys,
 			CustomPlans: role.name == riverPool, Trusting: role.name != "api",
 		})
 		if err != nil {
@@ -77,7 +79,11 @@ func (r *replica) connect(ctx context.Context) (*pools, error) {
 		*role.pool = d
 	}
 	r.health.watch(p.all()[0])
-	return p, r.waitForSchema(ctx, p.all()[0])
+	if err := r.waitForSchema(ctx, p.all()[0]); err != nil {
+		return p, err
+	}
+	r.watchSecrets(ctx, p.all()[0])
+	return p, nil
 }
 
 // waitForSchema lets replicas be started before or beside the migration.
@@ -109,6 +115,7 @@ type parts struct {
 	subscriptions             *loop // makes deliveries of events
 	actions                   *action.Registry
 	placed                    func()         // has filled queues looked for; nil without workers
+	leave                     func()         // has the API answer those who only wait
 	nats                      *natsconn.Conn // nil without MINOOTS_NATS_URL
 }
 
@@ -148,6 +155,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 			Subscriptions: subscribed,
 			DB:            pools.workers, River: pools.river, Actions: p.actions, PollOnly: r.cfg.ListenOff || pools.workers.Pooled(),
 			Replica: r.name, Registerer: r.registry, Log: r.log, Grace: r.cfg.ShutdownGrace,
+			PublicURL: r.publicURL(),
 			ListenURL: r.cfg.Listen(), // a presence finds out by itself if it leads to a pooler
 		})
 		if err != nil {
@@ -160,7 +168,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 	}
 	if pools.kernel != nil {
 		k, err := kernel.New(kernel.Config{
-			DB: pools.kernel, ListenURL: r.listenURL(pools.kernel), Planner: planner,
+			DB: pools.kernel, ListenURL: r.listenURL(pools.kernel), Planner: planner, Judge: workers.Judge,
 			Registerer: r.registry, Log: r.log, Replica: r.name,
 			HistoryRetention: r.cfg.HistoryRetention, FinishedRetention: r.cfg.FinishedRetention,
 		})
@@ -184,10 +192,12 @@ func (r *replica) build(pools *pools) (*parts, error) {
 			Ready:      func(ctx context.Context) bool { return r.health.check(ctx).ok() },
 			Checks:     minoots.Checks{Parameters: p.actions.Check, Agent: p.actions.CheckAgent, Recurrence: cron.CheckTimer},
 			Registerer: r.registry, Log: r.log,
+			Follow: planner, Judge: workers.Judge,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("make api: %w", err)
 		}
+		p.leave = a.Leave
 		h := a.Handler()
 		r.handler.Store(&h)
 		p.notifier = &loop{name: "notifier", run: n.Run}
@@ -203,4 +213,23 @@ func (r *replica) listenURL(d *db.DB) string {
 		return ""
 	}
 	return r.cfg.Listen()
+}
+
+// publicURL is the API as agents reach it, for the URLs by which they acknowledge.
+func (r *replica) publicURL() string {
+	if r.cfg.PublicURL != "" {
+		return r.cfg.PublicURL
+	}
+	addr := r.cfg.HTTPAddr
+	if r.http != nil {
+		addr = r.http.Addr().String() // the port that it is, where any would do
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
 }

@@ -38,6 +38,7 @@ type replica struct {
 	registry *prometheus.Registry
 	handler  atomic.Pointer[http.Handler]
 	health   health
+	secrets  *secretsWatch
 	ready    chan struct{} // closed when the roles run
 }
 
@@ -48,6 +49,7 @@ func newReplica(ctx context.Context, cfg replicaConfig) (*replica, error) {
 		registry: newRegistry(), ready: make(chan struct{}),
 	}
 	r.log = cfg.Log.With("replica", r.name)
+	r.secrets = newSecretsWatch(cfg.SecretsKeys, r.registry)
 	r.health.phase = phaseStarting
 	r.health.reason = "waiting for Postgres"
 	var err error
@@ -150,6 +152,9 @@ const stopMargin = 7 * time.Second
 func (r *replica) shutDown(p *parts, front *httpPart) error {
 	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.ShutdownGrace)
 	defer cancel()
+	if p.leave != nil {
+		p.leave()
+	}
 	requests := make(chan error, 1)
 	go func() { requests <- front.drain(ctx) }()
 

@@ -26,7 +26,8 @@ func newTimers() *cobra.Command {
 	}
 	cmd.AddCommand(newTimersCreate(), newTimersGet(), newTimersList(), newTimersWatch(),
 		newTimersCancel(), newTimersPatch(), newTimersPause(), newTimersResume(),
-		newTimersSnooze(), newTimersFire())
+		newTimersSnooze(), newTimersFire(),
+		newTimersReplay(), newTimersReschedule(), newTimersWait(), newTimersImport())
 	return cmd
 }
 
@@ -61,11 +62,12 @@ func timerFilter(flags *pflag.FlagSet) func() (client.TimerFilter, error) {
 	statuses := flags.StringSlice("status", nil, "only in this status; repeatable: scheduled, paused, fired, settled, failed, cancelled")
 	labels := flags.StringArray("label", nil, "only with this label, k=v; repeatable")
 	name := flags.String("name", "", "only with this name")
+	prefix := flags.String("name-prefix", "", "only with a name that begins so")
 	by := flags.String("requested-by", "", "only asked for by this caller")
 	after := flags.String("due-after", "", "only due at this instant or later: RFC 3339, or a duration from now such as -1h")
 	before := flags.String("due-before", "", "only due before this instant: RFC 3339, or a duration from now such as 15m")
 	return func() (client.TimerFilter, error) {
-		f := client.TimerFilter{Name: *name, RequestedBy: *by}
+		f := client.TimerFilter{Name: *name, NamePrefix: *prefix, RequestedBy: *by}
 		for _, s := range *statuses {
 			if !slices.Contains(minoots.Statuses, minoots.Status(s)) {
 				return f, misuse("--status %q: want one of %v", s, minoots.Statuses)
@@ -193,16 +195,24 @@ func newTimersList() *cobra.Command {
 
 func newTimersCancel() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "cancel ID...",
-		Short:   "Call timers off that have not fired",
-		Example: "  minoots timers cancel 01890a5d-ac96-774b-bcce-b302099a8057 --reason 'plans changed'",
-		Args:    cobra.MinimumNArgs(1),
+		Use:   "cancel [ID...]",
+		Short: "Call timers off that have not fired",
+		Example: "  minoots timers cancel 01890a5d-ac96-774b-bcce-b302099a8057 --reason 'plans changed'\n" +
+			"  minoots timers cancel --label session=s-17 --dry-run",
 	}
 	config.AddFlags(cmd.Flags(), config.Caller...)
 	reason := cmd.Flags().String("reason", "", "why, for the record")
 	by := cmd.Flags().String("requested-by", "", "who asks, for the record")
+	chosen := addBulkFlags(cmd.Flags())
 	asJSON := addJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if bulk, many, err := chosen.read(args); many || err != nil {
+			if err != nil {
+				return err
+			}
+			bulk.Reason, bulk.RequestedBy = *reason, *by
+			return changeMany(cmd, "cancelled", (*client.Client).CancelMany, bulk, *asJSON)
+		}
 		ids, err := parseIDs(args)
 		if err != nil {
 			return err

@@ -15,17 +15,19 @@ import (
 
 func newTimersPause() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "pause ID...",
-		Short:   "Keep timers from firing until they are resumed",
-		Example: "  minoots timers pause 01890a5d-ac96-774b-bcce-b302099a8057",
+		Use:   "pause [ID...]",
+		Short: "Keep timers from firing until they are resumed",
+		Example: "  minoots timers pause 01890a5d-ac96-774b-bcce-b302099a8057\n" +
+			"  minoots timers pause --label session=s-17",
 	}
 	changesTimers(cmd, func() (timerChange, error) { return (*client.Client).PauseTimer, nil })
+	orMany(cmd, "paused", (*client.Client).PauseMany, func(*client.Bulk) {})
 	return cmd
 }
 
 func newTimersResume() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "resume ID...",
+		Use:   "resume [ID...]",
 		Short: "Let paused timers go on",
 		Long: "Lets paused timers go on. What becomes of the instant at which they are due, the policy says:\n" +
 			"  shift  what was left when it was paused counts on from now\n" +
@@ -44,6 +46,7 @@ func newTimersResume() *cobra.Command {
 			return c.ResumeTimer(ctx, id, policy)
 		}, nil
 	})
+	orMany(cmd, "resumed", (*client.Client).ResumeMany, func(b *client.Bulk) { b.Policy = minoots.ResumePolicy(*text) })
 	return cmd
 }
 

@@ -6,7 +6,7 @@ WITH begins AS MATERIALIZED (
 ),
 looked AS (
     SELECT e.timer_id, e.occurrence, e.type, e.data ->> 'actionId' AS action_id, (e.data ->> 'attempt')::smallint AS attempt,
-        e.occurred_at, s.status, CASE WHEN s.recurring THEN e.occurred_at - interval '7 days' ELSE least(s.fire_at, s.fired_at) END AS due
+        e.occurred_at, s.status, CASE WHEN s.recurring OR s.occurrence > e.occurrence OR s.status IN ('scheduled', 'paused') THEN e.occurred_at - interval '7 days' ELSE least(s.fire_at, s.fired_at) END AS due
     FROM minoots.events e
     JOIN minoots.timer_states s ON s.id = e.timer_id
     WHERE e.occurred_at >= $1

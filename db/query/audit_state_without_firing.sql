@@ -1,9 +1,10 @@
 -- Timers that say they fired and have no such firing, or have one that they know nothing of. Only those
--- are looked at whose last firing must still be in history: a firing's week is that in which it was due.
+-- are looked at whose last firing must still be in history: a firing's week is that in which it was due,
+-- which a recurring timer, and one that is replayed, no longer say.
 WITH looked AS (
     SELECT id, occurrence FROM minoots.timer_states
     WHERE id >= minoots.first_id($1)
-        AND least(fire_at, fired_at) >= CASE WHEN recurring THEN interval '7 days' ELSE '0' END
+        AND least(fire_at, fired_at) >= CASE WHEN recurring OR occurrence > 0 AND status IN ('scheduled', 'paused', 'cancelled') THEN interval '7 days' ELSE '0' END
             + (SELECT minoots.history_begins('firings'))
 ),
 last AS (

@@ -72,6 +72,13 @@ var steps = []step{
 	{[]string{"P6"}, "lateness beside an open snapshot", countTakes(func(s sizes) int { return s.firedBefore }, 3_000), false, latenessSnapshot},
 }
 
+// apart is what is only measured when it is named: it takes long, or much disk.
+var apart = []step{
+	{[]string{"M"}, "change timers beside the pending", rateTakes, false, change},
+	{[]string{"W"}, "wait for timers", func(s sizes) time.Duration { return 3*s.settle + setUp }, false, wait},
+	{[]string{"F"}, "find timers among many", countTakes(func(s sizes) int { return s.found }, 15_000), false, find},
+}
+
 // Run takes the steps and reports. The report has what was measured even when
 // there is an error: a step that failed, as by a lost timer, does not keep the
 // others from being taken.
@@ -105,11 +112,11 @@ func (l *lab) run(ctx context.Context, chosen []step) error {
 func choose(cfg Config) ([]step, error) {
 	var chosen []step
 	unknown := slices.Clone(cfg.Only)
-	for _, s := range steps {
+	for i, s := range slices.Concat(steps, apart) {
 		named := func(only string) bool {
 			return slices.ContainsFunc(s.names, func(n string) bool { return strings.EqualFold(n, only) })
 		}
-		asked := len(cfg.Only) == 0 || slices.ContainsFunc(cfg.Only, named)
+		asked := len(cfg.Only) == 0 && i < len(steps) || slices.ContainsFunc(cfg.Only, named)
 		unknown = slices.DeleteFunc(unknown, named)
 		if asked && (cfg.URL == "" || s.blackBox) {
 			chosen = append(chosen, s)
@@ -127,7 +134,7 @@ func choose(cfg Config) ([]step, error) {
 // StepNames lists what Config.Only may name.
 func StepNames() string {
 	var all []string
-	for _, s := range steps {
+	for _, s := range slices.Concat(steps, apart) {
 		all = append(all, s.names...)
 	}
 	return strings.Join(all, ", ")

@@ -89,6 +89,25 @@ func (c *caller) cancelMade(ctx context.Context) error {
 	return nil
 }
 
+// get reads and throws away.
+func (c *caller) get(ctx context.Context, path string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.key)
+	res, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: HTTP %d", path, res.StatusCode)
+	}
+	_, err = io.Copy(io.Discard, res.Body)
+	return err
+}
+
 // post sends a request, and reads the answer only as far as that is needed.
 func (c *caller) post(ctx context.Context, path string, body, answer any) error {
 	text, err := json.Marshal(body)

@@ -22,6 +22,8 @@ type sizes struct {
 	costTimers   int
 	noisy        int // due timers of the noisy neighbour
 	quietRate    int // timers a second of the other tenant
+	found        int // timers of F
+	waiters      int // of W
 	// quiet is how long nothing may come, after all timers are due, before what
 	// is missing is given up for lost: longer than a kernel's sweeps and the
 	// first retries of a delivery take.
@@ -40,6 +42,7 @@ var full = sizes{
 	recurring: 10_000, recurringFor: time.Minute,
 	costTimers: 10_000,
 	noisy:      50_000, quietRate: 100,
+	found: 1_000_000, waiters: 5000,
 	quiet: 30 * time.Second,
 }
 
@@ -56,6 +59,7 @@ var short = sizes{
 	recurring: 200, recurringFor: 3 * time.Second,
 	costTimers: 500,
 	noisy:      500, quietRate: 50,
+	found: 20_000, waiters: 200,
 	quiet: 15 * time.Second,
 }
 
