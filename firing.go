@@ -97,6 +97,8 @@ type Delivery struct {
 	// Acknowledgement is asked for if it is set, which is done just before the
 	// attempt: it never travels in a job.
 	Acknowledgement *Acknowledgement `json:"-"`
+	// Subscription is set for an event that goes to a subscription, of no firing.
+	Subscription *DeliverySubscription `json:"subscription,omitempty"`
 }
 
 // DeliveryTimer is the part of a timer that receivers are told.
@@ -128,5 +130,8 @@ func (r *RawJSON) UnmarshalJSON(b []byte) error {
 // WebhookID is the same for every delivery of this action of this firing,
 // whoever makes it and however often: receivers drop repeats by it.
 func (d Delivery) WebhookID() string {
+	if d.Subscription != nil {
+		return d.Subscription.DeliveryID.String()
+	}
 	return webhookID(d.Timer.ID, d.Occurrence, d.Action.ID)
 }

@@ -34,6 +34,8 @@ var layers = []struct {
 		"an executor is spec in, outcome out: without a database, a new kind is one file and its test needs no server"},
 	{"workers/relay", []string{"", "db", nats, prometheus},
 		"it copies the log: it knows no action and no job"},
+	{"workers/subscription", []string{"", "db", prometheus},
+		"it makes jobs of the log: it knows nobody who works on them"},
 	{"workers", []string{"", "db", "workers/action", river, pgx, prometheus},
 		"workers record what was done: they do not know when or why it was due"},
 	{"proto/minoots/timer/v1", nil,

@@ -52,6 +52,11 @@ type Config struct {
 	// Checks judge what the domain's own package cannot, such as the parameters of
 	// actions.
 	Checks minoots.Checks
+	// Deliver makes one attempt of a delivery at once, for tests of subscriptions. May
+	// be nil: then there are none.
+	Deliver func(ctx context.Context, d minoots.Delivery, attempt int) minoots.Outcome
+	// Subscribed is told when there is a subscription. May be nil.
+	Subscribed func(any bool)
 	// Ready tells grpc.health.v1 whether requests may come. Defaults to whether
 	// Postgres answers.
 	Ready func(context.Context) bool
@@ -68,21 +73,23 @@ type Config struct {
 
 // API serves the operations. It starts nothing and needs no stopping.
 type API struct {
-	db      *db.DB
-	creates *db.Coalescer
-	herds   herds
-	hinter  Hinter
-	hub     *eventhub.Hub
-	checks  minoots.Checks
-	follow  Follower
-	judge   db.Judge
-	ready   func(context.Context) bool
-	log     *slog.Logger
-	keys    *keyCache
-	metrics *metrics
-	waits   *waits
-	mux     *http.ServeMux
-	huma    huma.API
+	db         *db.DB
+	creates    *db.Coalescer
+	herds      herds
+	hinter     Hinter
+	hub        *eventhub.Hub
+	checks     minoots.Checks
+	follow     Follower
+	judge      db.Judge
+	ready      func(context.Context) bool
+	log        *slog.Logger
+	keys       *keyCache
+	metrics    *metrics
+	waits      *waits
+	mux        *http.ServeMux
+	huma       huma.API
+	deliver    func(context.Context, minoots.Delivery, int) minoots.Outcome
+	subscribed func(any bool)
 	// heartbeat is that of event streams.
 	heartbeat time.Duration
 }
@@ -115,7 +122,11 @@ func build(cfg Config) *API {
 	if cfg.Ready == nil {
 		cfg.Ready = func(ctx context.Context) bool { return cfg.DB.Ping(ctx) == nil }
 	}
+	if cfg.Subscribed == nil {
+		cfg.Subscribed = func(bool) {}
+	}
 	a := &API{
+		deliver: cfg.Deliver, subscribed: cfg.Subscribed,
 		ready: cfg.Ready, db: cfg.DB, creates: db.NewCoalescer(cfg.DB), hinter: cfg.Hinter, hub: cfg.Hub,
 		checks: cfg.Checks, log: cfg.Log,
 		follow: cfg.Follow, judge: cfg.Judge,
@@ -136,6 +147,7 @@ func build(cfg Config) *API {
 	a.deadLetterRoutes()
 	a.recurrenceRoutes()
 	a.eventRoutes()
+	a.subscriptionRoutes()
 	a.keyRoutes()
 	a.secretRoutes()
 	a.acknowledgementRoutes()

@@ -40,6 +40,7 @@ func documentConfig() huma.Config {
 		{Name: tagKeys, Description: "Credentials of the tenant."},
 		{Name: tagSecrets, Description: "What webhooks are signed with."},
 		{Name: tagDestinations, Description: "Receivers that fail, and limits of what is sent to one."},
+		{Name: tagSubscriptions, Description: "Events sent to a URL, by topic."},
 		{Name: tagTenants, Description: "For operators."},
 	}
 	cfg.Components.SecuritySchemes = securitySchemes

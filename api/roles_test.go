@@ -40,6 +40,11 @@ var needs = map[string]minoots.Role{
 	"listDestinations": minoots.RoleTimerRead, "setDestinationLimits": minoots.RoleTenantAdmin,
 	"resetDestination": minoots.RoleTenantAdmin,
 	"createTenant":     minoots.RoleOperator, "listTenants": minoots.RoleOperator,
+	"createSubscription": minoots.RoleTenantAdmin, "listSubscriptions": minoots.RoleTimerRead,
+	"getSubscription": minoots.RoleTimerRead, "updateSubscription": minoots.RoleTenantAdmin,
+	"deleteSubscription": minoots.RoleTenantAdmin, "pauseSubscription": minoots.RoleTenantAdmin,
+	"resumeSubscription": minoots.RoleTenantAdmin, "testSubscription": minoots.RoleTenantAdmin,
+	"listSubscriptionDeliveries": minoots.RoleTimerRead, "redeliver": minoots.RoleTenantAdmin,
 	"getTenant": minoots.RoleOperator, "updateTenant": minoots.RoleOperator,
 }
 
@@ -68,6 +73,10 @@ func (b *bundle) operations(fn func(op *huma.Operation, path, body string)) {
 		"/v1/acks/{token}":                      "/v1/acks/" + minoots.NewAcknowledgementToken(),
 		"/v1/acks/{token}/heartbeat":            "/v1/acks/" + minoots.NewAcknowledgementToken() + "/heartbeat",
 	}
+	for _, path := range []string{"", "/pause", "/resume", "/test", "/deliveries"} {
+		fill["/v1/subscriptions/{id}"+path] = "/v1/subscriptions/" + key.String() + path
+	}
+	fill["/v1/subscriptions/{id}/deliveries/{deliveryId}/redeliver"] = "/v1/subscriptions/" + key.String() + "/deliveries/" + key.String() + "/redeliver"
 	for path, item := range b.api.Document().Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete, item.Head} {
 			if op == nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +23,8 @@ import (
 	"github.com/minoots/minoots/db"
 	"github.com/minoots/minoots/internal/cron"
 	"github.com/minoots/minoots/internal/testdb"
+	"github.com/minoots/minoots/workers"
+	"github.com/minoots/minoots/workers/action"
 )
 
 func TestMain(m *testing.M) { testdb.Main(m) }
@@ -50,8 +53,11 @@ func setup(t testing.TB) *bundle {
 	b.db, err = db.Connect(t.Context(), db.Config{URL: database.URL, Name: "api-test"})
 	require.NoError(t, err)
 	t.Cleanup(b.db.Close)
+	actions := action.NewRegistry(action.Config{Secrets: workers.NewSecrets(b.db), Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	t.Cleanup(actions.Close)
 	b.api, err = api.New(api.Config{
-		DB: b.db, Hinter: b.hints, Checks: minoots.Checks{Parameters: checkParameters, Recurrence: cron.CheckTimer}, Registerer: b.registry,
+		Deliver: actions.Execute,
+		DB:      b.db, Hinter: b.hints, Checks: minoots.Checks{Parameters: checkParameters, Recurrence: cron.CheckTimer}, Registerer: b.registry,
 		Follow: follower{}, Judge: func(_ *minoots.Delivery, attempt int, out *minoots.Outcome) (bool, time.Duration) {
 			return out.Success || !out.Retryable || attempt >= 2, time.Hour
 		},

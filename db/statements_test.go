@@ -195,6 +195,19 @@ var withoutTenant = map[string]string{
 	"acknowledgement_expire": "the kernel's: what is overdue, of every tenant",
 	"acknowledgement_forget": "upkeep goes by age",
 	"replica_lost":           "whether anything is overdue, and nothing of the row",
+
+	"subscription_update":   "of the row that subscription_lock has locked, by tenant",
+	"subscription_status":   "of the row that subscription_lock has locked, by tenant",
+	"subscription_after":    "places in the log, for the sender, which is of all tenants",
+	"subscription_resuming": "the sender's: whichever is to go on",
+	"delivery_dispatch":     "the sender's: each delivery of the subscription that it names, whose tenant was matched with the event's",
+	"delivery_enqueue":      "of deliveries made waiting in this transaction; the jobs get their subscription's tenant",
+	"delivery_resume":       "of the subscription that the sender has locked",
+	"delivery_again":        "of the subscription that is locked, by tenant",
+	"delivery_outcome":      "fenced by the running job",
+	"subscription_match":    "the sender's: of the tenants of events",
+	"subscription_create":   "inserts the tenant's id, from the row that it has locked",
+	"delivery_forget":       "retention goes by age",
 }
 
 // Every statement on tenants' data names the tenant: what it reads or changes by

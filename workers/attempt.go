@@ -29,7 +29,7 @@ type attempter struct {
 // make makes one attempt and tells whether it was the last. One that awaits an
 // acknowledgement is not over: see park.
 func (a *attempter) make(ctx context.Context, jobID int64, d *minoots.Delivery, attempt int) (out minoots.Outcome, final bool) {
-	if attempt == 1 {
+	if attempt == 1 && d.Subscription == nil {
 		a.metrics.startLateness.Observe(max(-a.clock.Until(d.DueAt.Time), 0).Seconds())
 	}
 	ctx, cancel := context.WithCancel(ctx)

@@ -63,6 +63,9 @@ type Config struct {
 	// Defaults to 20 s.
 	Grace time.Duration
 
+	// Subscriptions is told every two seconds whether there are any. May be nil.
+	Subscriptions func(any bool)
+
 	Registerer prometheus.Registerer
 	Log        *slog.Logger
 }
@@ -166,6 +169,9 @@ func newWorkers(cfg Config, m *metrics, life life) (*Workers, error) {
 	w.openDesks(attempts)
 	bundle := river.NewWorkers()
 	if err := river.AddWorkerSafely(bundle, &actionWorker{attempter: attempts}); err != nil {
+		return nil, fmt.Errorf("add river worker: %w", err)
+	}
+	if err := river.AddWorkerSafely(bundle, &subscriptionWorker{actionWorker{attempter: attempts}}); err != nil {
 		return nil, fmt.Errorf("add river worker: %w", err)
 	}
 	var err error

@@ -20,6 +20,9 @@ func (r *replica) actions(pools *pools) (*action.Registry, *natsconn.Conn, error
 	if pools.workers != nil {
 		secrets := workers.NewSecrets(pools.workers)
 		secrets.Log, do.Secrets = r.log, secrets
+	} else if pools.api != nil { // for tests of subscriptions
+		secrets := workers.NewSecrets(pools.api)
+		secrets.Log, do.Secrets = r.log, secrets
 	}
 	url := r.cfg.NATSURL.Reveal()
 	if url == "" {

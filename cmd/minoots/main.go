@@ -85,6 +85,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newServe(), newMigrate(), newDev(), newDemo(), newTenants(), newKeys(), newTimers(),
 		newDeadLetters(),
+		newSubscriptions(),
 		newEvents(),
 		newSecrets(),
 		newAcks(),

@@ -20,6 +20,7 @@ import (
 	"github.com/minoots/minoots/workers"
 	"github.com/minoots/minoots/workers/action"
 	"github.com/minoots/minoots/workers/relay"
+	"github.com/minoots/minoots/workers/subscription"
 )
 
 // names is a Registerer that remembers what it was given.
@@ -69,6 +70,8 @@ func TestMetricsAreDocumented(t *testing.T) {
 	_, err = eventhub.New(eventhub.Config{DB: d, Registerer: n})
 	require.NoError(t, err)
 	(&oldestTransaction{ask: d.EventOldestTransaction}).register(n)
+	_, err = subscription.New(subscription.Config{DB: d, Replica: "metrics", Registerer: n})
+	require.NoError(t, err)
 	newWrites(n, slog.New(slog.DiscardHandler))
 	conn, err := natsconn.Open(natsconn.Config{URL: "nats://127.0.0.1:1", Registerer: n, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)

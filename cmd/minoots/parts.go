@@ -112,7 +112,9 @@ type parts struct {
 	notifier, kernel, workers *loop
 	events                    *loop // feeds event streams
 	relay                     *loop // publishes events to NATS
+	subscriptions             *loop // makes deliveries of events
 	actions                   *action.Registry
+	placed                    func()         // has filled queues looked for; nil without workers
 	leave                     func()         // has the API answer those who only wait
 	nats                      *natsconn.Conn // nil without MINOOTS_NATS_URL
 }
@@ -127,7 +129,7 @@ func (p *parts) close() {
 
 func (p *parts) loops() []*loop {
 	var all []*loop
-	for _, l := range []*loop{p.notifier, p.events, p.relay, p.workers, p.kernel} {
+	for _, l := range []*loop{p.notifier, p.events, p.relay, p.subscriptions, p.workers, p.kernel} {
 		if l != nil {
 			all = append(all, l)
 		}
@@ -144,9 +146,14 @@ func (r *replica) build(pools *pools) (*parts, error) {
 		return nil, err
 	}
 	var planner kernel.Planner = workers.NewPlanner(p.actions)
+	subscribed, err := r.subscriptions(p, pools)
+	if err != nil {
+		return nil, err
+	}
 	if pools.workers != nil {
 		w, err := workers.NewCrew(workers.Config{
-			DB: pools.workers, River: pools.river, Actions: p.actions, PollOnly: r.cfg.ListenOff || pools.workers.Pooled(),
+			Subscriptions: subscribed,
+			DB:            pools.workers, River: pools.river, Actions: p.actions, PollOnly: r.cfg.ListenOff || pools.workers.Pooled(),
 			Replica: r.name, Registerer: r.registry, Log: r.log, Grace: r.cfg.ShutdownGrace,
 			PublicURL: r.publicURL(),
 			ListenURL: r.cfg.Listen(), // a presence finds out by itself if it leads to a pooler
@@ -154,7 +161,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 		if err != nil {
 			return nil, fmt.Errorf("make workers: %w", err)
 		}
-		p.workers, planner = &loop{name: "workers", run: w.Run}, w
+		p.workers, planner, p.placed = &loop{name: "workers", run: w.Run}, w, w.Placed
 	}
 	if err := r.relay(p, pools); err != nil {
 		return nil, err
@@ -181,6 +188,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 		r.watchTransactions(pools.api)
 		a, err := api.New(api.Config{
 			DB: pools.api, Hinter: n, Hub: hub,
+			Deliver: p.actions.Execute, Subscribed: subscribed,
 			Ready:      func(ctx context.Context) bool { return r.health.check(ctx).ok() },
 			Checks:     minoots.Checks{Parameters: p.actions.Check, Agent: p.actions.CheckAgent, Recurrence: cron.CheckTimer},
 			Registerer: r.registry, Log: r.log,
