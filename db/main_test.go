@@ -18,7 +18,12 @@ import (
 // update writes the golden files anew: go test ./db -update.
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func TestMain(m *testing.M) { testdb.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(envDie) != "" {
+		claimAndDie()
+	}
+	testdb.Main(m)
+}
 
 const tenant = "acme"
 

@@ -68,12 +68,33 @@ func (n *Notifier) Hint(dueAt time.Time) {
 	if until > urgentFor {
 		by = by.Add(lazyEvery)
 	}
+	n.note(by, dueAt)
+}
+
+// HintRearmed takes note of when timers are due again that one kernel has claimed
+// in place of another, as far as they are near. It costs five notifications a second
+// at most, even in a storm of recurring timers: what is due before the next of them
+// is for the kernel that claimed, which knows it. It never blocks.
+func (n *Notifier) HintRearmed(dueAt []time.Time) {
+	told := slices.DeleteFunc(slices.Clone(dueAt), func(at time.Time) bool {
+		until := n.db.clock.Until(at)
+		return until <= lazyEvery || until > LookAhead
+	})
+	if len(told) > 0 {
+		n.note(time.Now().Add(lazyEvery), told...)
+	}
+}
+
+// note has instants sent by some time at the latest.
+func (n *Notifier) note(by time.Time, instants ...time.Time) {
 	n.mu.Lock()
 	sooner := len(n.pending) == 0 || by.Before(n.sendBy)
 	if sooner {
 		n.sendBy = by
 	}
-	n.pending[dueAt.UnixMicro()] = struct{}{}
+	for _, at := range instants {
+		n.pending[at.UnixMicro()] = struct{}{}
+	}
 	n.mu.Unlock()
 	if sooner {
 		select {

@@ -2,8 +2,11 @@ package db_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +15,25 @@ import (
 
 	"github.com/minoots/minoots/internal/testdb"
 )
+
+// commits are the ways in which a COMMIT travels: as a query of its own, and, at the
+// end of a batch, as a prepared statement that is bound. The name of that follows
+// from its text; what goes before it tells a Bind, with its unnamed portal, from
+// the Parse that merely prepares it.
+var commits = [][]byte{[]byte("commit\x00"), boundCommit()}
+
+func boundCommit() []byte {
+	digest := sha256.Sum256([]byte("COMMIT"))
+	return []byte("\x00stmtcache_" + hex.EncodeToString(digest[:24]) + "\x00")
+}
+
+// committing tells whether there is a COMMIT in what a client sends.
+func committing(b []byte) bool {
+	return slices.ContainsFunc(commits, func(way []byte) bool { return bytes.Contains(b, way) })
+}
+
+// idle is in the answer to a transaction that is over: ReadyForQuery.
+var idle = []byte("Z\x00\x00\x00\x05I")
 
 // proxy stands between a pool and Postgres, and breaks the connection when a
 // transaction commits: before the server hears of it, or after it has answered.
@@ -84,10 +106,14 @@ func (p *proxy) accept() {
 		p.wg.Go(func() {
 			defer server.Close()
 			defer client.Close()
+			var before []byte // the end of what was read before: a COMMIT may come in two parts
 			copyUntil(server, client, func(b []byte) bool {
-				if !bytes.Contains(b, []byte("commit\x00")) {
+				seen := append(before, b...)
+				before = slices.Clone(seen[max(0, len(seen)-len(commits[1])+1):])
+				if !committing(seen) {
 					return true
 				}
+				before = nil
 				c := p.cut.Swap(nil)
 				switch {
 				case c == nil:
@@ -103,12 +129,22 @@ func (p *proxy) accept() {
 		p.wg.Go(func() {
 			defer server.Close()
 			defer client.Close()
-			copyUntil(client, server, func([]byte) bool {
+			copyUntil(client, server, func(b []byte) bool {
 				c := dropping.Load()
-				if c != nil {
-					close(c.done)
+				if c == nil {
+					return true
 				}
-				return c == nil
+				// The answer to a batch may come in parts. Who hangs up before the last
+				// of them may have the server roll back.
+				for !bytes.Contains(b, idle) {
+					n, err := server.Read(b[:cap(b)])
+					if err != nil {
+						break
+					}
+					b = b[:n]
+				}
+				close(c.done)
+				return false
 			})
 		})
 	}

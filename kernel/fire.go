@@ -72,13 +72,19 @@ func (k *Kernel) fire(ctx context.Context, low time.Time, limit int, plan planFu
 }
 
 // rearmed tells the loop when the recurring timers of a claim are due again, as
-// far as the heap looks ahead. Other kernels find out by themselves: this one
-// claims them again, if it is the first to wake.
+// far as the heap looks ahead. A kernel with a higher seat tells the others too: it
+// has claimed in place of seat 0, which may not know of these timers, and would
+// itself claim them late each time, or, if it is gone by then, nobody until a poll.
+// Seat 0 need not: the others are there for what it knows and does not claim.
 func (k *Kernel) rearmed(claim db.ClaimReport) {
 	ahead := claim.At.Add(db.LookAhead + refreshEvery)
 	near := slices.DeleteFunc(claim.Next, func(at time.Time) bool { return at.After(ahead) })
-	if len(near) > 0 {
-		k.in.due(near, false)
+	if len(near) == 0 {
+		return
+	}
+	k.in.due(near, false)
+	if k.seat.Load() > 0 {
+		k.others.HintRearmed(near)
 	}
 }
 

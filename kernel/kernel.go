@@ -37,6 +37,7 @@ type Kernel struct {
 	low      lowWater
 	backlog  backlog
 	in       *inbox
+	others   *db.Notifier // tells them what is due again
 	seat     atomic.Int64
 	moved    chan struct{} // has a token when the kernel has another seat
 	lastStep atomic.Int64  // microseconds since 1970 of the last that succeeded
@@ -67,6 +68,7 @@ func New(cfg Config) (*Kernel, error) {
 		cfg: cfg, db: cfg.DB, clock: cfg.DB.Clock(), log: cfg.Log.With("part", "kernel"), metrics: m, retention: r,
 		pace: newPacer(cfg.DB.Clock(), cfg.PollInterval, cfg.SweepInterval), in: newInbox(), moved: make(chan struct{}, 1),
 	}
+	k.others = db.NewNotifier(cfg.DB, k.log)
 	k.seat.Store(db.NoSeat)
 	return k, nil
 }
@@ -95,6 +97,7 @@ func (k *Kernel) Run(ctx context.Context) error {
 	g.Go(func() error { return k.reaper(ctx) })
 	if k.cfg.ListenURL != "" {
 		g.Go(func() error { return k.attend(ctx) })
+		g.Go(func() error { return k.others.Run(ctx) }) // without a seat it has nothing to say
 	}
 	return g.Wait()
 }

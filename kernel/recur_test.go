@@ -55,6 +55,30 @@ func TestRecurringTimersFireOnTime(t *testing.T) {
 	}
 }
 
+// A kernel with a higher seat that has claimed a recurring timer tells seat 0, which
+// did not know of it, and from then on claims it; so it is on time also when the
+// other is gone.
+func TestRecurringTimerClaimedByAHigherSeatIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.backupsOnly(nil)
+	first.seated(t, 0)
+	w.quiet() // seat 0 has looked at what comes next, and does so again in 15 s only
+	already := w.count("SELECT count(*) FROM minoots.firings")
+	start := w.api.Clock().Now().Add(2 * time.Second)
+	id := w.create(everySecond(start))[0].Timer.ID // told to nobody
+	second := w.backupsOnly(nil)
+	second.seated(t, 1) // it reads what comes next
+	w.eventuallyFired(already + 1)
+	require.Eventually(t, func() bool { return first.metric(t, "minoots_timers_fired_total") >= float64(already+2) }, soon, tick,
+		"seat 0 fires it")
+	second.stop()
+	was := w.count("SELECT max(occurrence) FROM minoots.firings WHERE timer_id = $1", id)
+	w.eventuallyFired(already + was + 2)
+	assert.GreaterOrEqual(t, first.metric(t, "minoots_timers_fired_total"), float64(already+3))
+	assert.Less(t, w.latest(), takeOver)
+}
+
 // One of whose actions no jobs can be made fails each time, and goes on.
 func TestRecurringTimerThatIsRefusedGoesOn(t *testing.T) {
 	t.Parallel()

@@ -39,6 +39,7 @@ func recurring(ctx context.Context, l *lab) error {
 	}
 	begin := start.Add(time.Second)
 	end := begin.Add(l.size.recurringFor)
+	defer l.profile(ctx, "R", t.fleet, time.Until(end))()
 	if err := pause(ctx, time.Until(end.Add(recurringGrace))); err != nil {
 		return err
 	}

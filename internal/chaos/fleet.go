@@ -153,7 +153,7 @@ func (w *world) remove(m *member) {
 	m.removed = true
 }
 
-// death is the end of a replica, and the timers whose actions it had under way.
+// death is the end of a replica, and the firings whose actions it had under way.
 type death struct {
 	at time.Time
 	// frozen is since when it stood still, for us to see what it had under way;

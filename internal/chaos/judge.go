@@ -29,13 +29,17 @@ func (w *world) judge(ctx context.Context) (*tally, error) {
 	t := &tally{}
 	r := w.row
 	r.Acknowledged = len(known)
+	recurring := 0
 	for _, timer := range known {
+		if timer.times > 1 {
+			recurring++
+		}
 		whole := true
 		for _, id := range timer.deliveries() {
 			d, there := arrived[id]
 			whole = whole && there
 			if there {
-				t.count(w, timer, d)
+				t.count(w, firingOf(id), d)
 			}
 		}
 		if !whole {
@@ -75,17 +79,17 @@ func (w *world) judge(ctx context.Context) (*tally, error) {
 	if ends := w.unexpected(); len(ends) > 0 {
 		r.must(false, "%s", strings.Join(ends, "; "))
 	}
-	w.say("%d creations given up, requests failed: %v, p50/p99 %v/%v", w.load.given, w.load.failures, t.percentile(50), t.percentile(99))
+	w.say("%d recurring, %d creations given up, requests failed: %v, p50/p99 %v/%v", recurring, w.load.given, w.load.failures, t.percentile(50), t.percentile(99))
 	return t, w.doubles(ctx)
 }
 
-// count takes in one delivery of a timer.
-func (t *tally) count(w *world, timer timer, d delivery) {
+// count takes in one delivery of a firing.
+func (t *tally) count(w *world, firing string, d delivery) {
 	late := d.arrivals[0].Sub(d.due)
 	t.late = append(t.late, late)
 	var deaths []death // with this one in flight
 	for _, x := range w.deaths {
-		if x.inFlight[timer.id] {
+		if x.inFlight[firing] {
 			deaths = append(deaths, x)
 		}
 	}

@@ -35,7 +35,7 @@ func newSetup(t *testing.T) setup {
 // acknowledge makes up a timer, with one action, that arrived so late, each time.
 func (s setup) acknowledge(late ...time.Duration) string {
 	id := minoots.NewID().String()
-	s.load.acked = append(s.load.acked, timer{id, s.due, []string{"wake"}})
+	s.load.acked = append(s.load.acked, timer{id, s.due, []string{"wake"}, 1})
 	for _, l := range late {
 		s.receiver.arrived(id+"_1_wake", s.due, s.due.Add(l))
 	}
@@ -71,14 +71,14 @@ func TestJudgeFindsWhatIsLostAndWhere(t *testing.T) {
 	s.acknowledge(3 * ms)
 	s.acknowledge() // and not in the database either
 	stuck := s.acknowledge()
-	s.deaths = []death{{at: s.due, replica: "dead", inFlight: map[string]bool{stuck: true}}}
+	s.deaths = []death{{at: s.due, replica: "dead", inFlight: map[string]bool{stuck + "_1": true}}}
 	_, err := s.db.pool.Exec(t.Context(), `INSERT INTO minoots.timer_states (id, fire_at, updated_at, actions, tenant_id, status, fired_at, occurrence)
 		VALUES ($1, $2, now(), 1, $3, 'fired', $2, 1)`, stuck, s.due, tenant)
 	require.NoError(t, err)
 	_, err = s.db.pool.Exec(t.Context(), `INSERT INTO river.river_job (kind, args, state, max_attempts, attempt, attempted_at, attempted_by)
-		VALUES ('action', $1, 'running', 5, 1, now(), '{alive,dead}')`, fmt.Sprintf(`{"timer": {"id": %q}}`, stuck))
+		VALUES ('action', $1, 'running', 5, 1, now(), '{alive,dead}')`, fmt.Sprintf(`{"timer": {"id": %q}, "occurrence": 1}`, stuck))
 	require.NoError(t, err)
-	require.Equal(t, map[string]bool{stuck: true}, s.underWay(t.Context(), "dead"))
+	require.Equal(t, map[string]bool{stuck + "_1": true}, s.underWay(t.Context(), "dead"))
 	require.Empty(t, s.underWay(t.Context(), "alive"))
 
 	s.judged(t)
@@ -88,6 +88,31 @@ func TestJudgeFindsWhatIsLostAndWhere(t *testing.T) {
 	require.Contains(t, s.row.Broken, "2 lost (1 in flight on a killed replica, 1 not in the database)")
 }
 
+// Of a timer that comes back each firing counts, from its own instant.
+func TestJudgeFindsALostOccurrence(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	for _, lost := range []bool{false, true} {
+		id := minoots.NewID().String()
+		s.load.acked = append(s.load.acked, timer{id, s.due, []string{"wake"}, recurringTimes})
+		for n := 1; n <= recurringTimes; n++ {
+			if lost && n == 2 {
+				continue
+			}
+			webhook := fmt.Sprintf("%s_%d_wake", id, n)
+			require.Equal(t, n, occurrenceOf(webhook))
+			require.Equal(t, fmt.Sprintf("%s_%d", id, n), firingOf(webhook))
+			due := s.due.Add(time.Duration(n-1) * recurringGap)
+			s.receiver.arrived(webhook, due, due.Add(4*ms))
+		}
+	}
+	result := s.judged(t)
+	require.Equal(t, 1, s.row.Lost)
+	require.Equal(t, 1, s.row.Delivered)
+	require.Zero(t, s.row.Early)
+	require.Equal(t, 4*ms, result.worst)
+}
+
 func TestJudgeFindsEarlyLateAndRepeated(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
@@ -95,7 +120,7 @@ func TestJudgeFindsEarlyLateAndRepeated(t *testing.T) {
 	s.acknowledge(2*ms, 9*ms) // without a reason
 	s.acknowledge(400 * ms)   // merely due
 	excused := s.acknowledge(1*ms, 1900*ms)
-	s.deaths = []death{{at: s.due.Add(100 * ms), replica: "dead", inFlight: map[string]bool{excused: true}}}
+	s.deaths = []death{{at: s.due.Add(100 * ms), replica: "dead", inFlight: map[string]bool{excused + "_1": true}}}
 	s.faults = []time.Time{s.due.Add(100 * ms)}
 
 	result := s.judged(t)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +25,13 @@ const (
 	// lastTry is when a creation that has not succeeded is given up: the API
 	// refuses what is due already.
 	lastTry = 500 * time.Millisecond
+	// One in recurringEvery timers fires recurringTimes, recurringGap apart, if that
+	// is before the load's end. The API takes what begins in the past too, and would
+	// leave out what has passed: so the last try must be over by then.
+	recurringEvery   = 20
+	recurringTimes   = 3
+	recurringGap     = time.Second
+	lastTryRecurring = lastTry + requestTimeout
 )
 
 // load creates timers that fall due at a steady rate for a while, through any
@@ -53,18 +61,24 @@ type slowness struct {
 // timer is one that was acknowledged.
 type timer struct {
 	id      string
-	due     time.Time
+	due     time.Time // first
 	actions []string
+	times   int // that it fires
 }
 
 // deliveries lists the webhook-ids to expect.
 func (t timer) deliveries() []string {
 	var all []string
-	for _, a := range t.actions {
-		all = append(all, t.id+"_1_"+a)
+	for occurrence := range t.times {
+		for _, a := range t.actions {
+			all = append(all, fmt.Sprintf("%s_%d_%s", t.id, occurrence+1, a))
+		}
 	}
 	return all
 }
+
+// firingOf is a webhook-id without its action.
+func firingOf(webhookID string) string { return webhookID[:strings.LastIndexByte(webhookID, '_')] }
 
 // startLoad begins to create. Timers are due from a lead after now on.
 func (w *world) startLoad(ctx context.Context, window time.Duration, slow slowness) {
@@ -141,11 +155,16 @@ func (l *load) create(ctx context.Context, i int) {
 		hold = l.slow.hold
 	}
 	key := fmt.Sprintf("chaos-%d", i)
-	body, err := json.Marshal(specOf(key, due, l.world.receiver.urlFor(due, hold), actions))
+	spec, times, last := specOf(key, due, l.world.receiver.urlFor(due, hold), actions), 1, lastTry
+	if i%recurringEvery == 7 && !due.Add((recurringTimes-1)*recurringGap).After(l.end) && time.Until(due) > lastTryRecurring {
+		recur(&spec)
+		times, last = recurringTimes, lastTryRecurring
+	}
+	body, err := json.Marshal(spec)
 	if err != nil {
 		panic(err) // it is ours, and encodes
 	}
-	for try := 0; time.Until(due) > lastTry && ctx.Err() == nil; try++ {
+	for try := 0; time.Until(due) > last && ctx.Err() == nil; try++ {
 		apis := l.world.apis()
 		failure := "no replica lives"
 		if len(apis) > 0 {
@@ -153,7 +172,7 @@ func (l *load) create(ctx context.Context, i int) {
 			api := apis[rand.IntN(len(apis))]
 			if id, failure = l.world.caller.create(ctx, api, key, body); failure == "" {
 				l.mu.Lock()
-				l.acked = append(l.acked, timer{id, due, actions})
+				l.acked = append(l.acked, timer{id, due, actions, times})
 				l.mu.Unlock()
 				return
 			}
@@ -183,6 +202,15 @@ func specOf(name string, due time.Time, url string, actions []string) minoots.Ti
 			minoots.Action{ID: a, Kind: minoots.KindWebhook, Parameters: parameters})
 	}
 	return spec
+}
+
+// recur has a timer come back: from its instant on, and each time, however late.
+func recur(spec *minoots.TimerSpec) {
+	gap, times := minoots.Duration(recurringGap), recurringTimes
+	spec.Recurrence = &minoots.Recurrence{Every: &gap, StartAt: spec.FireAt, MaxOccurrences: &times}
+	spec.FireAt = nil
+	// What is found late by more than the grace fires once only.
+	spec.Misfire = &minoots.Misfire{Policy: minoots.MisfireFireOnce, GraceMs: time.Hour.Milliseconds()}
 }
 
 // known gives the timers that were acknowledged so far.

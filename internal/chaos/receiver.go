@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// receiver is where the webhooks go. A good one's path is /DUE/HOLD: the due
-// instant and how long the receiver takes to answer, both in microseconds.
+// receiver is where the webhooks go. A good one's path is /DUE/HOLD: the first due
+// instant and how long the receiver takes to answer, both in microseconds. A timer
+// that comes back is due recurringGap later each time.
 type receiver struct {
 	url    string
 	server *http.Server
@@ -64,7 +65,8 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		}
 		return
 	}
-	d := r.arrived(req.Header.Get("webhook-id"), time.UnixMicro(due), now)
+	id := req.Header.Get("webhook-id")
+	d := r.arrived(id, time.UnixMicro(due).Add(time.Duration(occurrenceOf(id)-1)*recurringGap), now)
 	if hold > 0 {
 		_, _ = io.Copy(io.Discard, req.Body) // the server notices that the sender is gone only after the body
 		select {
@@ -77,6 +79,18 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	d.open--
 	r.mu.Unlock()
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// occurrenceOf reads the number of the occurrence in a webhook-id, 1 if there is
+// none: TIMER_OCCURRENCE_ACTION.
+func occurrenceOf(id string) int {
+	_, rest, _ := strings.Cut(id, "_")
+	number, _, _ := strings.Cut(rest, "_")
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return 1
+	}
+	return n
 }
 
 func (r *receiver) arrived(id string, due, at time.Time) *delivery {

@@ -11,14 +11,14 @@ import (
 // What the database knows. These statements are the harness's: they look at the
 // service's tables from outside.
 
-// underWay gives the timers whose actions a replica is executing, as far as the
+// underWay gives the firings, as in their webhook-ids, whose actions a replica is executing, as far as the
 // database answers.
 func (w *world) underWay(ctx context.Context, replica string) map[string]bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	ids := map[string]bool{}
 	rows, err := w.db.pool.Query(ctx, `
-		SELECT DISTINCT args -> 'timer' ->> 'id' FROM river.river_job
+		SELECT DISTINCT (args -> 'timer' ->> 'id') || '_' || (args ->> 'occurrence') FROM river.river_job
 		WHERE state = 'running' AND attempted_by[array_upper(attempted_by, 1)] = $1`, replica)
 	if err == nil {
 		var id string
@@ -89,7 +89,10 @@ func (w *world) doubles(ctx context.Context) error {
 	for what, sql := range map[string]string{
 		"timers of one Idempotency-Key": `SELECT name FROM minoots.timers WHERE requested_by = 'chaos' GROUP BY 1 HAVING count(*) > 1`,
 		"firings of one occurrence":     `SELECT timer_id FROM minoots.firings GROUP BY timer_id, occurrence HAVING count(*) > 1`,
-		"firings of a one-shot timer":   `SELECT timer_id FROM minoots.firings GROUP BY timer_id HAVING count(*) > 1`,
+		"firings of a one-shot timer": `SELECT timer_id FROM minoots.firings LEFT JOIN minoots.timers t ON t.id = timer_id
+			WHERE t.recurrence IS NULL GROUP BY timer_id HAVING count(*) > 1`,
+		"firings of one instant": `SELECT timer_id FROM minoots.firings LEFT JOIN minoots.timers t ON t.id = timer_id
+			WHERE t.recurrence IS NOT NULL GROUP BY timer_id, due_at HAVING count(*) > 1`,
 		"successes of one action": `SELECT timer_id FROM minoots.attempts WHERE status = 'succeeded'
 			GROUP BY timer_id, occurrence, action_id HAVING count(*) > 1`,
 	} {
