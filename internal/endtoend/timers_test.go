@@ -1,0 +1,207 @@
+package endtoend_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/client"
+	"github.com/minoots/minoots/internal/rig"
+	timerv1 "github.com/minoots/minoots/proto/minoots/timer/v1"
+	"github.com/minoots/minoots/proto/minoots/timer/v1/timerv1connect"
+)
+
+// kind is what is to become of a timer.
+type kind string
+
+const (
+	kindPlain     kind = "plain"     // one webhook
+	kindSlow      kind = "slow"      // one that takes its time
+	kindBundle    kind = "bundle"    // two, one after the other
+	kindRecurring kind = "recurring" // three occurrences, a second apart
+	kindCancelled kind = "cancelled" // before it is due
+	kindPaused    kind = "paused"    // and resumed; the first wave's across the kill
+	kindRetried   kind = "retried"   // 503, and then well
+	kindDead      kind = "dead"      // 404, which is for good
+)
+
+// counts is how many timers of each kind there are, by halves over both doors and
+// in both waves.
+var counts = map[kind]int{
+	kindPlain: 120, kindSlow: 60, kindBundle: 40, kindRecurring: 12, kindCancelled: 12, kindPaused: 12, kindRetried: 8, kindDead: 8,
+}
+
+// timer is one that was asked for.
+type timer struct {
+	kind kind
+	n    int // among its kind
+	id   minoots.ID
+}
+
+func (m *timer) name() string   { return fmt.Sprintf("%s-%d", m.kind, m.n) }
+func (m *timer) overGRPC() bool { return m.n%2 == 1 }
+func (m *timer) wave() int      { return m.n / 2 % 2 }
+
+// spec is due within some seconds, so that timers fire for as long as the test
+// works.
+func (w *world) spec(m *timer) minoots.TimerSpec {
+	due := minoots.Duration(500*time.Millisecond + time.Duration(m.n*37%35)*100*time.Millisecond)
+	failing := w.receiver.failing[m.n%len(w.receiver.failing)]
+	spec := minoots.TimerSpec{Name: m.name(), Duration: &due, Labels: map[string]string{"kind": string(m.kind)}}
+	actions := []minoots.Action{webhook("a", w.receiver.good+pathOK)}
+	switch m.kind {
+	case kindPlain:
+	case kindSlow:
+		actions = []minoots.Action{webhook("a", w.receiver.good+pathSlow)}
+	case kindBundle:
+		actions = append(actions, webhook("b", w.receiver.good+pathOK))
+	case kindRecurring:
+		every, most := minoots.Duration(time.Second), 3
+		spec.Duration, spec.Recurrence = nil, &minoots.Recurrence{Every: &every, MaxOccurrences: &most}
+	case kindCancelled:
+		due = minoots.Duration(time.Hour)
+	case kindPaused:
+		due = minoots.Duration(8 * time.Second) // paused long before
+	case kindRetried:
+		actions = []minoots.Action{webhook("a", failing+pathFlaky)}
+	case kindDead:
+		actions = []minoots.Action{webhook("a", failing+pathGone)}
+	}
+	spec.ActionBundle = &minoots.Bundle{Actions: actions}
+	return spec
+}
+
+// callers schedule and change timers, at any replica.
+type callers struct {
+	*world
+	rest *client.Client
+	grpc *grpc.ClientConn
+}
+
+func (w *world) callers() *callers {
+	rest, _ := w.rest(w.hosts(0), true)
+	return &callers{w, rest, w.dial(w.hosts(0), "round_robin")}
+}
+
+// again calls until there is an answer. One that a killed replica kept to itself is
+// had from another.
+func (c *callers) again(ctx context.Context, call func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, soon)
+	defer cancel()
+	for {
+		err := call(ctx)
+		if status.Code(err) != codes.Unavailable && minoots.ErrorCode(err) != minoots.CodeUnavailable {
+			return err
+		}
+		if stop := rig.Pause(ctx, tick); stop != nil {
+			return errors.Join(err, stop)
+		}
+	}
+}
+
+// schedule makes a wave of timers, several at a time, and counts them as it goes.
+// What is to be cancelled or paused is, when it returns.
+func (c *callers) schedule(ctx context.Context, timers []*timer, made *atomic.Int64) error {
+	const callers = 6
+	work := make(chan *timer)
+	var wait sync.WaitGroup
+	var errs [callers]error
+	for i := range callers {
+		wait.Go(func() {
+			for m := range work {
+				if err := c.create(ctx, m); err != nil {
+					errs[i] = errors.Join(errs[i], fmt.Errorf("%s: %w", m.name(), err))
+				}
+				made.Add(1)
+			}
+		})
+	}
+	for _, m := range timers {
+		work <- m
+	}
+	close(work)
+	wait.Wait()
+	return errors.Join(errs[:]...)
+}
+
+func (c *callers) create(ctx context.Context, m *timer) error {
+	err := c.again(ctx, func(ctx context.Context) (err error) {
+		if m.overGRPC() {
+			m.id, err = c.createGRPC(ctx, c.spec(m))
+			return err
+		}
+		made, err := c.rest.CreateTimer(ctx, c.spec(m), m.name())
+		m.id = made.ID
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.again(ctx, func(ctx context.Context) (err error) {
+		switch {
+		case m.kind == kindPaused:
+			_, err = c.rest.PauseTimer(ctx, m.id)
+		case m.kind == kindCancelled && m.overGRPC():
+			err = c.invoke(ctx, timerv1connect.HorologyKernelCancelTimerProcedure, &timerv1.TimerCancelRequest{TimerId: m.id.String()}, &timerv1.Timer{})
+		case m.kind == kindCancelled:
+			_, err = c.rest.CancelTimer(ctx, m.id, "", "")
+		}
+		return err
+	})
+}
+
+func (c *callers) resume(ctx context.Context, m *timer) error {
+	return c.again(ctx, func(ctx context.Context) error {
+		_, err := c.rest.ResumeTimer(ctx, m.id, minoots.ResumeShift)
+		return err
+	})
+}
+
+func (c *callers) createGRPC(ctx context.Context, spec minoots.TimerSpec) (id minoots.ID, err error) {
+	bundle, err := json.Marshal(spec.ActionBundle)
+	if err != nil {
+		return id, err
+	}
+	in := &timerv1.TimerScheduleRequest{Name: spec.Name, Labels: spec.Labels, ActionBundleJson: string(bundle)}
+	if spec.Recurrence == nil {
+		in.ScheduleTime = &timerv1.TimerScheduleRequest_DurationMs{DurationMs: uint64(time.Duration(*spec.Duration).Milliseconds())}
+	} else {
+		recurrence, err := json.Marshal(spec.Recurrence)
+		if err != nil {
+			return id, err
+		}
+		in.ScheduleTime = &timerv1.TimerScheduleRequest_RecurrenceJson{RecurrenceJson: string(recurrence)}
+	}
+	out := &timerv1.TimerScheduleResponse{}
+	if err := c.invoke(ctx, timerv1connect.HorologyKernelScheduleTimerProcedure, in, out, "idempotency-key", spec.Name); err != nil {
+		return id, err
+	}
+	return minoots.ParseID(out.GetTimer().GetId())
+}
+
+func (c *callers) invoke(ctx context.Context, procedure string, in, out any, pairs ...string) error {
+	return c.grpc.Invoke(c.authorized(ctx, pairs...), procedure, in, out, grpc.WaitForReady(true))
+}
+
+// log reads all events by pages.
+func (c *callers) log(ctx context.Context) (all []minoots.Event, err error) {
+	filter := client.EventFilter{After: "oldest", PageSize: 500}
+	for more := true; more; {
+		page, err := c.rest.ListEvents(ctx, filter)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Items...)
+		filter.After, more = page.NextCursor, page.More
+	}
+	return all, nil
+}
