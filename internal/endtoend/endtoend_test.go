@@ -49,8 +49,11 @@ func TestAllDoorsTellTheSameStory(t *testing.T) {
 	killed := time.Now()
 	require.NoError(t, <-scheduled)
 	for _, m := range timers {
-		if m.kind == kindPaused {
+		switch m.kind {
+		case kindPaused:
 			require.NoError(t, c.resume(t.Context(), m), m.name())
+		case kindReplayed:
+			require.NoError(t, c.replay(t.Context(), m), m.name())
 		}
 	}
 	w.until("another replica relays", func() bool { i := w.relaying(); return i >= 0 && !w.fleet[i].Over() })

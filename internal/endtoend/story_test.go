@@ -131,8 +131,8 @@ var ends = map[kind]struct {
 	status minoots.Status
 	story  []string
 }{
-	kindPlain:     {minoots.StatusSettled, []string{"timer.scheduled", "timer.fired", "action.succeeded", "timer.settled"}},
-	kindSlow:      {minoots.StatusSettled, []string{"timer.scheduled", "timer.fired", "action.succeeded", "timer.settled"}},
+	kindPlain: {minoots.StatusSettled, []string{"timer.scheduled", "timer.fired", "action.succeeded", "timer.settled"}},
+	kindSlow:  {minoots.StatusSettled, []string{"timer.scheduled", "timer.fired", "action.succeeded", "timer.settled"}},
 	kindRecurring: {minoots.StatusSettled, []string{
 		"timer.scheduled", "timer.fired", "action.succeeded", "timer.settled",
 		"timer.fired", "action.succeeded", "timer.settled", "timer.fired", "action.succeeded", "timer.settled",
@@ -141,6 +141,10 @@ var ends = map[kind]struct {
 	kindCancelled: {minoots.StatusCancelled, []string{"timer.scheduled", "timer.cancelled"}},
 	kindPaused: {minoots.StatusSettled, []string{
 		"timer.scheduled", "timer.paused", "timer.resumed", "timer.fired", "action.succeeded", "timer.settled",
+	}},
+	kindReplayed: {minoots.StatusSettled, []string{
+		"timer.scheduled", "timer.fired", "action.succeeded", "timer.settled",
+		"timer.replayed", "timer.fired", "action.succeeded", "timer.settled",
 	}},
 	kindRetried: {minoots.StatusSettled, []string{"timer.scheduled", "timer.fired", "action.failed", "action.succeeded", "timer.settled"}},
 	kindDead: {minoots.StatusFailed, []string{
@@ -169,8 +173,11 @@ func (w *world) assertRows(log []minoots.Event, timers []*timer) {
 			lines, story = append(lines, lineOf(&e)), append(story, string(e.Type))
 		}
 		want := rows[m.id]
-		if m.kind == kindPaused {
-			want = append(want, "timer.paused", "timer.resumed") // of which no row is kept
+		switch m.kind { // of these no row is kept
+		case kindPaused:
+			want = append(want, "timer.paused", "timer.resumed")
+		case kindReplayed:
+			want = append(want, "timer.replayed/1")
 		}
 		assert.ElementsMatch(w, want, lines, "%s: rows and events", m.name())
 		require.NotEmpty(w, story, m.name())

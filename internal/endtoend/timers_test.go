@@ -30,6 +30,7 @@ const (
 	kindRecurring kind = "recurring" // three occurrences, a second apart
 	kindCancelled kind = "cancelled" // before it is due
 	kindPaused    kind = "paused"    // and resumed; the first wave's across the kill
+	kindReplayed  kind = "replayed"  // and run again when it is over
 	kindRetried   kind = "retried"   // 503, and then well
 	kindDead      kind = "dead"      // 404, which is for good
 )
@@ -37,7 +38,7 @@ const (
 // counts is how many timers of each kind there are, by halves over both doors and
 // in both waves.
 var counts = map[kind]int{
-	kindPlain: 120, kindSlow: 60, kindBundle: 40, kindRecurring: 12, kindCancelled: 12, kindPaused: 12, kindRetried: 8, kindDead: 8,
+	kindPlain: 120, kindSlow: 60, kindBundle: 40, kindRecurring: 12, kindCancelled: 12, kindPaused: 12, kindReplayed: 8, kindRetried: 8, kindDead: 8,
 }
 
 // timer is one that was asked for.
@@ -59,7 +60,7 @@ func (w *world) spec(m *timer) minoots.TimerSpec {
 	spec := minoots.TimerSpec{Name: m.name(), Duration: &due, Labels: map[string]string{"kind": string(m.kind)}}
 	actions := []minoots.Action{webhook("a", w.receiver.good+pathOK)}
 	switch m.kind {
-	case kindPlain:
+	case kindPlain, kindReplayed:
 	case kindSlow:
 		actions = []minoots.Action{webhook("a", w.receiver.good+pathSlow)}
 	case kindBundle:
@@ -164,6 +165,25 @@ func (c *callers) resume(ctx context.Context, m *timer) error {
 		_, err := c.rest.ResumeTimer(ctx, m.id, minoots.ResumeShift)
 		return err
 	})
+}
+
+// replay waits until a timer is over and has it run again. By the version, a repeat
+// of the call does nothing.
+func (c *callers) replay(ctx context.Context, m *timer) error {
+	ctx, cancel := context.WithTimeout(ctx, soon)
+	defer cancel()
+	over, ok, err := c.rest.WaitTimer(ctx, m.id, soon)
+	if err != nil || !ok {
+		return errors.Join(err, ctx.Err())
+	}
+	err = c.again(ctx, func(ctx context.Context) error {
+		_, err := c.rest.ReplayTimer(ctx, m.id, 0, over.Version)
+		return err
+	})
+	if minoots.ErrorCode(err) == minoots.CodeStale { // an answer was lost
+		return nil
+	}
+	return err
 }
 
 func (c *callers) createGRPC(ctx context.Context, spec minoots.TimerSpec) (id minoots.ID, err error) {
