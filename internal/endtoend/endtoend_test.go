@@ -40,13 +40,16 @@ func TestAllDoorsTellTheSameStory(t *testing.T) {
 	scheduled := make(chan error, 1)
 	wait.Go(func() { scheduled <- c.schedule(t.Context(), second, &made) })
 	w.until("the replica is in the middle of all", func() bool {
-		return int(made.Load()) >= len(first)+len(second)/8 && w.busy(victim) > 0 && w.relaying() >= 0
+		return int(made.Load()) >= len(first)+len(second)/8 && w.holding(victim) > 1 && w.relaying() >= 0
 	})
 	w.kill(victim)
 	if other := w.relaying(); other >= 0 && other != victim { // the lease has moved: a slow machine
 		w.kill(other)
 	}
 	killed := time.Now()
+	close(w.receiver.release)
+	w.until("another replica relays", func() bool { i := w.relaying(); return i >= 0 && !w.fleet[i].Over() })
+	t.Logf("another replica relays after %s", time.Since(killed).Round(time.Millisecond))
 	require.NoError(t, <-scheduled)
 	for _, m := range timers {
 		switch m.kind {
@@ -56,8 +59,6 @@ func TestAllDoorsTellTheSameStory(t *testing.T) {
 			require.NoError(t, c.replay(t.Context(), m), m.name())
 		}
 	}
-	w.until("another replica relays", func() bool { i := w.relaying(); return i >= 0 && !w.fleet[i].Over() })
-	t.Logf("%d timers made; another replica relays %s after the kill at the latest", len(timers), time.Since(killed).Round(time.Millisecond))
 
 	w.over()
 	log, err := c.log(t.Context())
@@ -84,6 +85,7 @@ func TestAllDoorsTellTheSameStory(t *testing.T) {
 	}
 	w.assertRows(log, timers)
 	w.assertWebhooks()
+	assert.Positive(t, w.count("SELECT count(*) FROM minoots.attempts WHERE error_class = 'lost'"), "the kill has cut deliveries")
 	said, err := w.audit()
 	require.NoError(t, err, "%s", said)
 }
@@ -115,7 +117,7 @@ func waves(timers []*timer) (first, second []*timer) {
 // kill ends a replica as the system does when memory runs out.
 func (w *world) kill(i int) {
 	w.Helper()
-	w.Logf("kill -9 of replica %d with %d deliveries under way", i, w.busy(i))
+	w.Logf("kill -9 of replica %d with %d slow deliveries under way", i, w.holding(i))
 	require.NoError(w, w.fleet[i].Process.Kill())
 	<-w.fleet[i].Done
 }

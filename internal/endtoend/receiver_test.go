@@ -16,6 +16,8 @@ type receiver struct {
 	good    string   // URLs; of a destination that only answers well
 	failing []string // destinations of which each gets too few failures to be left alone
 
+	release chan struct{} // closed after the kill: slow webhooks are answered
+
 	mu       sync.Mutex
 	receipts map[string][]receipt // by webhook-id
 }
@@ -28,20 +30,17 @@ type receipt struct {
 
 const (
 	pathOK    = "/ok"    // 200 at once
-	pathSlow  = "/slow"  // 200 after slowness
+	pathSlow  = "/slow"  // 200 after the kill
 	pathFlaky = "/flaky" // 503 to the first of a webhook-id, then 200
 	pathGone  = "/gone"  // 404
 )
-
-// slowness keeps deliveries under way, so that a kill finds some.
-const slowness = 300 * time.Millisecond
 
 // failures is how many timers may share a failing destination: the breaker opens
 // at the fifth failure in a row.
 const failures = 4
 
 func newReceiver(t *testing.T) *receiver {
-	r := &receiver{receipts: map[string][]receipt{}}
+	r := &receiver{release: make(chan struct{}), receipts: map[string][]receipt{}}
 	listen := func() string {
 		s := httptest.NewServer(r)
 		t.Cleanup(s.Close)
@@ -71,7 +70,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Unlock()
 	if req.URL.Path == pathSlow {
 		select {
-		case <-time.After(slowness):
+		case <-r.release:
 		case <-req.Context().Done():
 		}
 	}
@@ -91,7 +90,7 @@ func (r *receiver) received() (all, ids int) {
 // webhook is an action that calls a URL, and soon again where that may help.
 func webhook(id, url string) minoots.Action {
 	return minoots.Action{
-		ID: id, Kind: minoots.KindWebhook, Parameters: []byte(`{"url": "` + url + `"}`),
+		ID: id, Kind: minoots.KindWebhook, Parameters: []byte(`{"timeoutMs": 60000, "url": "` + url + `"}`),
 		RetryPolicy: &minoots.RetryPolicy{MaxAttempts: 5, BackoffInitialMs: 200},
 	}
 }

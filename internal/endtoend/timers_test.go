@@ -25,7 +25,7 @@ type kind string
 
 const (
 	kindPlain     kind = "plain"     // one webhook
-	kindSlow      kind = "slow"      // one that takes its time
+	kindSlow      kind = "slow"      // one that is answered after the kill
 	kindBundle    kind = "bundle"    // two, one after the other
 	kindRecurring kind = "recurring" // three occurrences, a second apart
 	kindCancelled kind = "cancelled" // before it is due
@@ -38,7 +38,7 @@ const (
 // counts is how many timers of each kind there are, by halves over both doors and
 // in both waves.
 var counts = map[kind]int{
-	kindPlain: 120, kindSlow: 60, kindBundle: 40, kindRecurring: 12, kindCancelled: 12, kindPaused: 12, kindReplayed: 8, kindRetried: 8, kindDead: 8,
+	kindPlain: 120, kindSlow: 40, kindBundle: 40, kindRecurring: 12, kindCancelled: 12, kindPaused: 12, kindReplayed: 8, kindRetried: 8, kindDead: 8,
 }
 
 // timer is one that was asked for.

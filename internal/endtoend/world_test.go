@@ -114,11 +114,13 @@ func (w *world) relaying() int {
 	return -1
 }
 
-// busy counts the deliveries that a replica has under way.
-func (w *world) busy(i int) int {
+// holding counts the slow deliveries that a replica has under way. Until they are
+// released, only its end can end them.
+func (w *world) holding(i int) int {
 	w.Helper()
 	return w.count(`SELECT count(*) FROM river.river_job
-		WHERE state = 'running' AND attempted_by[array_upper(attempted_by, 1)] LIKE '%-' || $1 || '-%'`, strconv.Itoa(w.fleet[i].PID))
+		WHERE state = 'running' AND attempted_by[array_upper(attempted_by, 1)] LIKE '%-' || $1 || '-%'
+			AND args #>> '{action,parameters,url}' LIKE '%' || $2`, strconv.Itoa(w.fleet[i].PID), pathSlow)
 }
 
 func (w *world) count(sql string, args ...any) (n int) {
