@@ -39,9 +39,9 @@ func TestAllDoorsTellTheSameStory(t *testing.T) {
 	// The second wave meets the kill.
 	scheduled := make(chan error, 1)
 	wait.Go(func() { scheduled <- c.schedule(t.Context(), second, &made) })
-	w.until("the replica is in the middle of all", func() bool {
-		return int(made.Load()) >= len(first)+len(second)/8 && w.holding(victim) > 1 && w.relaying() >= 0
-	})
+	decoys, err := c.catch(t.Context(), victim, &made, len(first)+len(second)/8)
+	require.NoError(t, err)
+	timers = append(timers, decoys...)
 	w.kill(victim)
 	if other := w.relaying(); other >= 0 && other != victim { // the lease has moved: a slow machine
 		w.kill(other)

@@ -14,6 +14,7 @@ import (
 // receiver is where the webhooks go. Its path says how it answers.
 type receiver struct {
 	good    string   // URLs; of a destination that only answers well
+	slow    string   // of one that takes its time
 	failing []string // destinations of which each gets too few failures to be left alone
 
 	release chan struct{} // closed after the kill: slow webhooks are answered
@@ -46,7 +47,7 @@ func newReceiver(t *testing.T) *receiver {
 		t.Cleanup(s.Close)
 		return s.URL
 	}
-	r.good = listen()
+	r.good, r.slow = listen(), listen()
 	for range (counts[kindRetried] + counts[kindDead] + failures - 1) / failures {
 		r.failing = append(r.failing, listen())
 	}

@@ -62,7 +62,8 @@ func (w *world) spec(m *timer) minoots.TimerSpec {
 	switch m.kind {
 	case kindPlain, kindReplayed:
 	case kindSlow:
-		actions = []minoots.Action{webhook("a", w.receiver.good+pathSlow)}
+		due = minoots.Duration(100+m.n*37%1000) * minoots.Duration(time.Millisecond)
+		actions = []minoots.Action{webhook("a", w.receiver.slow+pathSlow)}
 	case kindBundle:
 		actions = append(actions, webhook("b", w.receiver.good+pathOK))
 	case kindRecurring:
@@ -132,6 +133,28 @@ func (c *callers) schedule(ctx context.Context, timers []*timer, made *atomic.In
 	close(work)
 	wait.Wait()
 	return errors.Join(errs[:]...)
+}
+
+// catch waits until so many timers are made and the replica has slow deliveries
+// under way. A replica runs what it has claimed itself, and who claims is a matter of
+// microseconds: so more slow timers are made until it has its share.
+func (c *callers) catch(ctx context.Context, victim int, made *atomic.Int64, most int) (decoys []*timer, err error) {
+	err = rig.Until(ctx, 10*tick, soon, "the replica is in the middle of all", func() (bool, error) {
+		if int(made.Load()) >= most && c.holding(victim) > 1 && c.relaying() >= 0 {
+			return true, nil
+		}
+		decoy := &timer{kind: kindSlow, n: counts[kindSlow] + len(decoys)}
+		decoys = append(decoys, decoy)
+		return false, c.create(ctx, decoy)
+	})
+	if err != nil {
+		var held []int
+		for i := range c.fleet {
+			held = append(held, c.holding(i))
+		}
+		err = fmt.Errorf("%w: %d timers made, of %d at least; the replicas hold %v deliveries; replica %d relays", err, made.Load(), most, held, c.relaying())
+	}
+	return decoys, err
 }
 
 func (c *callers) create(ctx context.Context, m *timer) error {
