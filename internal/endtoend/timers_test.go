@@ -143,9 +143,12 @@ func (c *callers) catch(ctx context.Context, victim int, made *atomic.Int64, mos
 		if int(made.Load()) >= most && c.holding(victim) > 1 && c.relaying() >= 0 {
 			return true, nil
 		}
-		decoy := &timer{kind: kindSlow, n: counts[kindSlow] + len(decoys)}
-		decoys = append(decoys, decoy)
-		return false, c.create(ctx, decoy)
+		more := make([]*timer, 8)
+		for i := range more {
+			more[i] = &timer{kind: kindSlow, n: counts[kindSlow] + len(decoys) + i}
+		}
+		decoys = append(decoys, more...)
+		return false, c.schedule(ctx, more, new(atomic.Int64))
 	})
 	if err != nil {
 		var held []int
