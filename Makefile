@@ -53,14 +53,15 @@ lint: ## gofmt, go vet, golangci-lint
 	$(LINT) run ./...
 
 .PHONY: generate
-generate: build ## Write the generated files: openapi.yaml, and the Go of proto/
+generate: build ## Write the generated files: openapi.yaml, the schema of events, and the Go of proto/
 	bin/minoots openapi --output openapi.yaml
+	bin/minoots events schema --output docs/event.schema.json
 	cd proto && $(BUF) lint && $(BUF) generate
 
 .PHONY: verify
 verify: generate ## Fail if generated files or go.mod are not up to date, or a generated client does not compile
 	$(GO) mod tidy -diff
-	git diff --exit-code -- openapi.yaml proto
+	git diff --exit-code -- openapi.yaml docs/event.schema.json proto
 	@test -z "$$(git status --porcelain -- proto)" || { git status --short -- proto; exit 1; }
 	./.ci/clients
 

@@ -17,6 +17,8 @@ type Firing struct {
 	Failed     int          `json:"failed" doc:"Actions that failed for good."`
 	LatenessMs float64      `json:"latenessMs" doc:"firedAt minus dueAt."`
 	Attempts   []Attempt    `json:"attempts,omitempty"`
+	// Awaited is what agents have not acknowledged yet.
+	Awaited []AwaitedAcknowledgement `json:"acknowledgements,omitempty" doc:"Deliveries that agents have got and not acknowledged yet."`
 }
 
 // Attempt is one try of one action.
@@ -53,8 +55,11 @@ type Outcome struct {
 	ErrorClass string        // short stable word, "" on success
 	Error      string        // one line for people, never with a secret
 	Response   []byte        // at most MaxResponseCapture bytes
-	StartedAt  time.Time
-	FinishedAt time.Time
+	// Acknowledged says that the answer came when the agent had done its work: no
+	// acknowledgement is waited for. Meaningful when Success.
+	Acknowledged bool
+	StartedAt    time.Time
+	FinishedAt   time.Time
 }
 
 // Delivery is one action of one firing, with all that its executor needs, so
@@ -92,6 +97,8 @@ type Delivery struct {
 	// Acknowledgement is asked for if it is set, which is done just before the
 	// attempt: it never travels in a job.
 	Acknowledgement *Acknowledgement `json:"-"`
+	// Subscription is set for an event that goes to a subscription, of no firing.
+	Subscription *DeliverySubscription `json:"subscription,omitempty"`
 }
 
 // DeliveryTimer is the part of a timer that receivers are told.
@@ -123,5 +130,8 @@ func (r *RawJSON) UnmarshalJSON(b []byte) error {
 // WebhookID is the same for every delivery of this action of this firing,
 // whoever makes it and however often: receivers drop repeats by it.
 func (d Delivery) WebhookID() string {
+	if d.Subscription != nil {
+		return d.Subscription.DeliveryID.String()
+	}
 	return webhookID(d.Timer.ID, d.Occurrence, d.Action.ID)
 }

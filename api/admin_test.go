@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/db"
 )
 
 type createdKey struct {
@@ -72,9 +73,9 @@ func TestSigningSecrets(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	type secret struct {
-		ID        minoots.ID
-		Secret    string
-		ExpiresAt *minoots.Instant
+		ID                 minoots.ID
+		Secret, Prefix     string
+		ExpiresAt, ShownAt *minoots.Instant
 	}
 	var first, second secret
 	a := b.call("POST", "/v1/signing-secrets", "").is(http.StatusCreated)
@@ -93,13 +94,36 @@ func TestSigningSecrets(t *testing.T) {
 	assert.Equal(t, second.ID, p.Items[0].ID)
 	assert.Nil(t, p.Items[0].ExpiresAt)
 	assert.WithinDuration(t, time.Now().Add(24*time.Hour), p.Items[1].ExpiresAt.Time, time.Minute)
-	assert.NotContains(t, string(list.body), "whsec_")
+	assert.NotContains(t, string(list.body), second.Secret[:12])
+	assert.Equal(t, second.Secret[:10], p.Items[0].Prefix)
+	assert.NotNil(t, p.Items[0].ShownAt)
 
 	b.call("POST", "/v1/signing-secrets/rotate", `{"grace":"0s"}`).is(http.StatusCreated)
 	b.call("GET", "/v1/signing-secrets", "").is(http.StatusOK).into(&p)
 	assert.Len(t, p.Items, 1)
 	b.call("GET", "/v1/signing-secrets", "", "X-Api-Key", b.other).is(http.StatusOK).into(&p)
 	assert.Empty(t, p.Items)
+}
+
+// A delivery makes a tenant's first secret and nobody sees it: it is to be had once.
+func TestSigningSecretOfTheFirstUseIsShownOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	made := db.Secret{ID: minoots.NewID(), Secret: []byte("0123456789abcdef0123456789abcdef")}
+	_, err := b.db.SecretEnsure(t.Context(), "acme", made)
+	require.NoError(t, err)
+	var p page[struct{ ShownAt *minoots.Instant }]
+	b.call("GET", "/v1/signing-secrets", "").is(http.StatusOK).into(&p)
+	require.Len(t, p.Items, 1)
+	assert.Nil(t, p.Items[0].ShownAt)
+	var shown struct {
+		ID     minoots.ID
+		Secret string
+	}
+	b.call("POST", "/v1/signing-secrets", "").is(http.StatusCreated).into(&shown)
+	assert.Equal(t, made.ID, shown.ID)
+	assert.Equal(t, db.SecretText(made.Secret), shown.Secret)
+	assert.Contains(t, b.call("POST", "/v1/signing-secrets", "").is(http.StatusConflict).problem().Hint, "rotate")
 }
 
 func TestTenants(t *testing.T) {

@@ -52,9 +52,19 @@ type Config struct {
 	// Checks judge what the domain's own package cannot, such as the parameters of
 	// actions.
 	Checks minoots.Checks
+	// Deliver makes one attempt of a delivery at once, for tests of subscriptions. May
+	// be nil: then there are none.
+	Deliver func(ctx context.Context, d minoots.Delivery, attempt int) minoots.Outcome
+	// Subscribed is told when there is a subscription. May be nil.
+	Subscribed func(any bool)
 	// Ready tells grpc.health.v1 whether requests may come. Defaults to whether
 	// Postgres answers.
 	Ready func(context.Context) bool
+	// Follow makes jobs of what follows an acknowledgement, and Judge decides
+	// whether there is another attempt after one of failure. Without them
+	// acknowledgements are refused.
+	Follow Follower
+	Judge  db.Judge
 	// Registerer takes the metrics. May be nil: then nobody sees them.
 	Registerer prometheus.Registerer
 	// Log receives failures and, on debug, requests. Defaults to slog.Default.
@@ -63,19 +73,23 @@ type Config struct {
 
 // API serves the operations. It starts nothing and needs no stopping.
 type API struct {
-	db      *db.DB
-	creates *db.Coalescer
-	herds   herds
-	hinter  Hinter
-	hub     *eventhub.Hub
-	checks  minoots.Checks
-	ready   func(context.Context) bool
-	log     *slog.Logger
-	keys    *keyCache
-	metrics *metrics
-	waits   *waits
-	mux     *http.ServeMux
-	huma    huma.API
+	db         *db.DB
+	creates    *db.Coalescer
+	herds      herds
+	hinter     Hinter
+	hub        *eventhub.Hub
+	checks     minoots.Checks
+	follow     Follower
+	judge      db.Judge
+	ready      func(context.Context) bool
+	log        *slog.Logger
+	keys       *keyCache
+	metrics    *metrics
+	waits      *waits
+	mux        *http.ServeMux
+	huma       huma.API
+	deliver    func(context.Context, minoots.Delivery, int) minoots.Outcome
+	subscribed func(any bool)
 	// heartbeat is that of event streams.
 	heartbeat time.Duration
 }
@@ -108,9 +122,14 @@ func build(cfg Config) *API {
 	if cfg.Ready == nil {
 		cfg.Ready = func(ctx context.Context) bool { return cfg.DB.Ping(ctx) == nil }
 	}
+	if cfg.Subscribed == nil {
+		cfg.Subscribed = func(bool) {}
+	}
 	a := &API{
+		deliver: cfg.Deliver, subscribed: cfg.Subscribed,
 		ready: cfg.Ready, db: cfg.DB, creates: db.NewCoalescer(cfg.DB), hinter: cfg.Hinter, hub: cfg.Hub,
 		checks: cfg.Checks, log: cfg.Log,
+		follow: cfg.Follow, judge: cfg.Judge,
 		keys: newKeyCache(cfg.DB.KeyFind), metrics: newMetrics(), mux: http.NewServeMux(),
 		heartbeat: heartbeat, waits: newWaits(cfg.DB, cfg.Log),
 	}
@@ -128,8 +147,10 @@ func build(cfg Config) *API {
 	a.deadLetterRoutes()
 	a.recurrenceRoutes()
 	a.eventRoutes()
+	a.subscriptionRoutes()
 	a.keyRoutes()
 	a.secretRoutes()
+	a.acknowledgementRoutes()
 	a.destinationRoutes()
 	a.tenantRoutes()
 	a.grpcRoutes()
@@ -148,7 +169,7 @@ type route struct {
 	Tag          string
 	Summary      string
 	Description  string
-	Role         minoots.Role // that the credential must have
+	Role         minoots.Role // that the credential must have; none: the path is the credential
 	Status       int          // of success
 	Errors       []int        // beyond those that any operation may answer
 	MaxBody      int          // bytes; defaults to one timer's
@@ -161,11 +182,16 @@ type route struct {
 // body in the document.
 func register[I, O any](a *API, r route, handle func(context.Context, *I) (*O, error)) {
 	requestBody := describeBody[I](a.huma.OpenAPI().Components.Schemas, r.Example)
+	description, asks, extensions := r.Description, []map[string][]string{}, map[string]any(nil)
+	if r.Role != "" {
+		description += "\n\nNeeds the role `" + string(r.Role) + "`."
+		asks, extensions = security, map[string]any{"x-minoots-role": r.Role}
+	}
 	huma.Register(a.huma, huma.Operation{
 		OperationID: r.ID, Method: r.Method, Path: r.Path, Tags: []string{r.Tag},
-		Summary: r.Summary, Description: r.Description + "\n\nNeeds the role `" + string(r.Role) + "`.",
-		DefaultStatus: r.Status, Responses: r.Responses, Security: security,
-		Extensions:         map[string]any{"x-minoots-role": r.Role},
+		Summary: r.Summary, Description: description,
+		DefaultStatus: r.Status, Responses: r.Responses, Security: asks,
+		Extensions:         extensions,
 		Metadata:           map[string]any{metadataBody: requestBody, metadataErrors: r.Errors},
 		Middlewares:        huma.Middlewares{a.enter(r)},
 		SkipValidateBody:   true, // body.go does it in one pass, and huma would decode twice
@@ -181,15 +207,17 @@ func (a *API) enter(r route) func(huma.Context, func(huma.Context)) {
 		x := exchangeOf(ctx.Context())
 		x.operation = r.ID
 		request, _ := humago.Unwrap(ctx)
-		principal, err := a.authenticate(ctx.Context(), request.Header)
-		if err == nil {
-			err = authorize(principal, r.Role)
+		if r.Role != "" {
+			principal, err := a.authenticate(ctx.Context(), request.Header)
+			if err == nil {
+				err = authorize(principal, r.Role)
+			}
+			if err != nil {
+				_ = huma.WriteErr(a.huma, ctx, http.StatusUnauthorized, "", err)
+				return
+			}
+			x.principal = principal
 		}
-		if err != nil {
-			_ = huma.WriteErr(a.huma, ctx, http.StatusUnauthorized, "", err)
-			return
-		}
-		x.principal = principal
 		if errs := checkQuery(ctx); errs != nil {
 			_ = huma.WriteErr(a.huma, ctx, http.StatusUnprocessableEntity, invalidRequest, errs...)
 			return

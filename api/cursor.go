@@ -25,6 +25,9 @@ const (
 	cursorBulk    = 'b'
 
 	cursorDeadLetters = 'd'
+
+	cursorSubscriptions = 's'
+	cursorDeliveries    = 'v'
 )
 
 const (

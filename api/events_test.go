@@ -240,7 +240,11 @@ func TestEventsRefuse(t *testing.T) {
 	b := setup(t)
 	var page eventPage
 	b.call("GET", "/v1/events", "", "Accept", "application/json").into(&page)
-	forged := "A" + page.NextCursor[1:len(page.NextCursor)-1] + "A"
+	other := "A"
+	if page.NextCursor[9] == 'A' {
+		other = "B"
+	}
+	forged := page.NextCursor[:9] + other + page.NextCursor[10:]
 	for query, want := range map[string]string{
 		"topics=timer.exploded":            `query.topics "timer.exploded" is not a topic: want *, timer.*`,
 		"topics=timer*":                    `query.topics "timer*" is not a topic`,

@@ -87,7 +87,7 @@ func (a *API) report(x *exchange, r *http.Request, took time.Duration) {
 	}
 	attrs := []slog.Attr{
 		slog.String("operation", x.operation), slog.Int("status", x.code()), slog.Duration("took", took),
-		slog.String("request_id", x.id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		slog.String("request_id", x.id), slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)),
 		slog.String("tenant", x.principal.TenantID),
 	}
 	if x.cause != nil {

@@ -16,6 +16,8 @@ type metrics struct {
 	inFlight prometheus.Gauge
 	// eventsSent grows with each event of each stream.
 	eventsSent prometheus.Counter
+	// acknowledged counts what agents say that counts.
+	acknowledged *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -33,6 +35,10 @@ func newMetrics() *metrics {
 			Name: "minoots_http_in_flight",
 			Help: "Requests being answered now.",
 		}),
+		acknowledged: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "minoots_acknowledgements_total",
+			Help: "Acknowledgements that agents gave and that counted, by what they said.",
+		}, []string{"status"}),
 		eventsSent: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "minoots_events_sent_total",
 			Help: "Events sent to streams of server-sent events, counted for each.",
@@ -41,7 +47,7 @@ func newMetrics() *metrics {
 }
 
 func (m *metrics) register(to prometheus.Registerer, others ...prometheus.Collector) error {
-	for _, c := range append(others, m.requests, m.seconds, m.inFlight, m.eventsSent) {
+	for _, c := range append(others, m.requests, m.seconds, m.inFlight, m.eventsSent, m.acknowledged) {
 		if err := to.Register(c); err != nil {
 			return fmt.Errorf("register API metrics: %w", err)
 		}

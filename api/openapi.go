@@ -36,9 +36,11 @@ func documentConfig() huma.Config {
 		{Name: tagDeadLetters, Description: "What ran out of attempts, and what to do about it."},
 		{Name: tagEvents, Description: "What happened, in a log that nobody misses."},
 		{Name: tagRecurrences, Description: "When a recurrence is due."},
+		{Name: tagAcknowledgements, Description: "What agents say of deliveries that they have got."},
 		{Name: tagKeys, Description: "Credentials of the tenant."},
 		{Name: tagSecrets, Description: "What webhooks are signed with."},
 		{Name: tagDestinations, Description: "Receivers that fail, and limits of what is sent to one."},
+		{Name: tagSubscriptions, Description: "Events sent to a URL, by topic."},
 		{Name: tagTenants, Description: "For operators."},
 	}
 	cfg.Components.SecuritySchemes = securitySchemes

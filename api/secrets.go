@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"net/http"
 	"time"
 
@@ -20,9 +19,10 @@ const (
 func (a *API) secretRoutes() {
 	register(a, route{
 		ID: "createSigningSecret", Method: http.MethodPost, Path: "/v1/signing-secrets", Tag: tagSecrets,
-		Summary: "Create the first signing secret",
-		Description: "Webhooks of the tenant are signed with it, by Standard Webhooks. It is shown now and never " +
-			"again. A tenant that has one gets a conflict: rotate it.",
+		Summary: "Create or show the first signing secret",
+		Description: "Webhooks of the tenant are signed with it, by Standard Webhooks. A delivery makes one where there " +
+			"is none yet; this makes it if no delivery has, and shows it, once. When it has been shown the answer is a " +
+			"conflict: rotate it.",
 		Role: minoots.RoleTenantAdmin, Status: http.StatusCreated, Errors: []int{http.StatusConflict},
 	}, a.createSecret)
 	register(a, route{
@@ -44,8 +44,10 @@ func (a *API) secretRoutes() {
 // signingSecret is a secret as it may be shown again.
 type signingSecret struct {
 	ID        minoots.ID       `json:"id"`
+	Prefix    string           `json:"prefix" doc:"How the secret begins, to tell it from others." example:"whsec_dGVz"`
 	CreatedAt minoots.Instant  `json:"createdAt"`
 	ExpiresAt *minoots.Instant `json:"expiresAt" doc:"null for the current one."`
+	ShownAt   *minoots.Instant `json:"shownAt" doc:"null for one that a delivery made and nobody has seen: POST /v1/signing-secrets shows it."`
 }
 
 // createdSecret is a secret when it is made.
@@ -63,7 +65,7 @@ type createdSecretOutput struct {
 func showSecret(s db.Secret) *createdSecretOutput {
 	return &createdSecretOutput{CacheControl: noStore, Body: createdSecret{
 		ID: s.ID, CreatedAt: minoots.InstantOf(s.CreatedAt),
-		Secret: "whsec_" + base64.StdEncoding.EncodeToString(s.Secret),
+		Secret: db.SecretText(s.Secret),
 	}}
 }
 
@@ -78,27 +80,15 @@ func newSecret() db.Secret {
 }
 
 func (a *API) createSecret(ctx context.Context, _ *struct{}) (*createdSecretOutput, error) {
-	tenant, next := principalOf(ctx).TenantID, newSecret()
-	made, err := a.db.SecretEnsure(ctx, tenant, next)
+	tenant := principalOf(ctx).TenantID
+	if _, err := a.db.SecretEnsure(ctx, tenant, newSecret()); err != nil {
+		return nil, err
+	}
+	shown, err := a.db.SecretShow(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
-	if !made {
-		return nil, &minoots.Error{
-			Code: minoots.CodeConflict, Message: "the tenant has a signing secret already",
-			Hint: "POST /v1/signing-secrets/rotate replaces it",
-		}
-	}
-	live, err := a.db.SecretLive(ctx, tenant)
-	for _, s := range live {
-		if s.ID == next.ID {
-			return showSecret(s), nil
-		}
-	}
-	if err == nil {
-		err = minoots.Errorf(minoots.CodeConflict, "the secret has been replaced already")
-	}
-	return nil, err
+	return showSecret(shown), nil
 }
 
 type listSecretsOutput struct {
@@ -106,19 +96,27 @@ type listSecretsOutput struct {
 }
 
 func (a *API) listSecrets(ctx context.Context, _ *struct{}) (*listSecretsOutput, error) {
-	live, err := a.db.SecretLive(ctx, principalOf(ctx).TenantID)
+	live, err := a.db.SecretList(ctx, principalOf(ctx).TenantID)
 	if err != nil {
 		return nil, err
 	}
-	shown := make([]signingSecret, len(live))
+	items := make([]signingSecret, len(live))
 	for i, s := range live {
-		shown[i] = signingSecret{ID: s.ID, CreatedAt: minoots.InstantOf(s.CreatedAt)}
-		if s.ExpiresAt != nil {
-			expires := minoots.InstantOf(*s.ExpiresAt)
-			shown[i].ExpiresAt = &expires
+		items[i] = signingSecret{
+			ID: s.ID, Prefix: s.Prefix, CreatedAt: minoots.InstantOf(s.CreatedAt),
+			ExpiresAt: optionalInstant(s.ExpiresAt), ShownAt: optionalInstant(s.ShownAt),
 		}
 	}
-	return &listSecretsOutput{Body: list[signingSecret]{Items: shown}}, nil
+	return &listSecretsOutput{Body: list[signingSecret]{Items: items}}, nil
+}
+
+// optionalInstant keeps what is not there so.
+func optionalInstant(t *time.Time) *minoots.Instant {
+	if t == nil {
+		return nil
+	}
+	at := minoots.InstantOf(*t)
+	return &at
 }
 
 type rotateSecretRequest struct {

@@ -2,11 +2,13 @@ package api_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +23,8 @@ import (
 	"github.com/minoots/minoots/db"
 	"github.com/minoots/minoots/internal/cron"
 	"github.com/minoots/minoots/internal/testdb"
+	"github.com/minoots/minoots/workers"
+	"github.com/minoots/minoots/workers/action"
 )
 
 func TestMain(m *testing.M) { testdb.Main(m) }
@@ -49,8 +53,14 @@ func setup(t testing.TB) *bundle {
 	b.db, err = db.Connect(t.Context(), db.Config{URL: database.URL, Name: "api-test"})
 	require.NoError(t, err)
 	t.Cleanup(b.db.Close)
+	actions := action.NewRegistry(action.Config{Secrets: workers.NewSecrets(b.db), Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	t.Cleanup(actions.Close)
 	b.api, err = api.New(api.Config{
-		DB: b.db, Hinter: b.hints, Checks: minoots.Checks{Parameters: checkParameters, Recurrence: cron.CheckTimer}, Registerer: b.registry,
+		Deliver: actions.Execute,
+		DB:      b.db, Hinter: b.hints, Checks: minoots.Checks{Parameters: checkParameters, Recurrence: cron.CheckTimer}, Registerer: b.registry,
+		Follow: follower{}, Judge: func(_ *minoots.Delivery, attempt int, out *minoots.Outcome) (bool, time.Duration) {
+			return out.Success || !out.Retryable || attempt >= 2, time.Hour
+		},
 		Log: slog.New(slog.NewTextHandler(&locked{w: b.log}, nil)),
 	})
 	require.NoError(t, err)
@@ -162,6 +172,21 @@ func checkParameters(kind minoots.ActionKind, parameters json.RawMessage, _ *min
 		return []minoots.FieldError{{Path: "parameters.url", Message: "must be an http or https URL"}}
 	}
 	return nil
+}
+
+// follower puts what follows into the queues.
+type follower struct{}
+
+func (follower) Plan(_ context.Context, deliveries []minoots.Delivery) (*db.JobBatch, error) {
+	jobs := &db.JobBatch{}
+	for i := range deliveries {
+		args, err := json.Marshal(&deliveries[i])
+		if err != nil {
+			return nil, err
+		}
+		jobs.Jobs = append(jobs.Jobs, db.Job{Queue: string(deliveries[i].Action.Kind), MaxAttempts: 2, Args: args})
+	}
+	return jobs, nil
 }
 
 // hints remembers what the kernel would have been told.

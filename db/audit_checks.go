@@ -61,6 +61,9 @@ var auditEventWithoutChangeSQL string
 //go:embed query/audit_key_without_timer.sql
 var auditKeyWithoutTimerSQL string
 
+//go:embed query/audit_job_without_acknowledgement.sql
+var auditJobWithoutAcknowledgementSQL string
+
 //go:embed query/audit_dead_letter_without_job.sql
 var auditDeadLetterWithoutJobSQL string
 
@@ -91,6 +94,7 @@ var audits = []struct {
 	{"firing_without_timer", "every firing has its timer", auditFiringWithoutTimerSQL, auditKept},
 	{"firing_without_job", "what runs has its jobs", auditFiringWithoutJobSQL, auditGrace},
 	{"job_without_firing", "every job acts for what runs", auditJobWithoutFiringSQL, auditGrace},
+	{"job_without_acknowledgement", "what waits for an agent will not wait for ever", auditJobWithoutAcknowledgementSQL, auditGrace},
 	{"attempt_missing", "an action that ended has its attempts", auditAttemptMissingSQL, 0},
 	{"attempt_without_firing", "every attempt has its firing", auditAttemptWithoutFiringSQL, 0},
 	{"dead_letter_without_job", "what is redriven has its job", auditDeadLetterWithoutJobSQL, auditGrace},

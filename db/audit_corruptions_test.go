@@ -41,6 +41,9 @@ var corruptions = []struct{ check, sql string }{
 		jsonb_build_object('timer', jsonb_build_object('id', timer_id), 'occurrence', occurrence, 'dueAt', due_at), 5, 'webhook', 'retryable'
 		FROM minoots.firings WHERE timer_id = @settled`},
 	{"job_without_firing", `INSERT INTO river.river_job (kind, args, max_attempts, queue, state) VALUES ('action', '{}', 5, 'webhook', 'available')`},
+	{"job_without_acknowledgement", "DELETE FROM minoots.acknowledgements WHERE timer_id = @awaiting"},
+	{"job_without_acknowledgement", "UPDATE minoots.acknowledgements SET status = 'expired' WHERE timer_id = @awaiting"},
+	{"job_without_acknowledgement", "UPDATE minoots.acknowledgements SET expires_at = now() - interval '1 hour' WHERE timer_id = @awaiting"},
 	{"attempt_missing", "DELETE FROM minoots.attempts WHERE timer_id = @settled; DELETE FROM minoots.events WHERE timer_id = @settled AND type LIKE 'action%'"},
 	{"attempt_missing", "DELETE FROM minoots.attempts WHERE timer_id = @halfway; DELETE FROM minoots.events WHERE timer_id = @halfway AND type LIKE 'action.failed'"},
 	{"attempt_missing", "UPDATE minoots.attempts SET status = 'retrying' WHERE timer_id = @failed"},

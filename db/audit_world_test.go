@@ -130,6 +130,28 @@ func lived(t testing.TB, database *testdb.DB, d *db.DB) {
 	end("mended", true, succeeded())
 	end("redriven", true, failed("gone"))
 	redrive(t, d, created[18].Timer.ID)
+
+	_, err = d.TimerCreate(ctx, []db.NewTimer{named("awaiting", past(d), 1, 1)})
+	require.NoError(t, err)
+	_, err = d.TimerClaim(ctx, db.ClaimRequest{Limit: 1}, then(func(tx db.Tx, fired []db.Fired) error {
+		return insertJobs(ctx, tx, firstDeliveries(fired))
+	}))
+	require.NoError(t, err)
+	await(t, d, fetch(t, database, "awaiting"))
+}
+
+// await sends a delivery to an agent who is to acknowledge it.
+func await(t testing.TB, d *db.DB, r db.OutcomeRecord) {
+	t.Helper()
+	token := minoots.NewAcknowledgementToken()
+	_, err := d.AcknowledgementOpen(t.Context(), db.AcknowledgementOpen{
+		Token: token, JobID: r.JobID, Attempt: r.Attempt, Delivery: r.Delivery, Replica: "replica", Timeout: time.Hour,
+	})
+	require.NoError(t, err)
+	sent := succeeded()
+	parked, err := d.AcknowledgementPark(t.Context(), tenant, token, &sent)
+	require.NoError(t, err)
+	require.True(t, parked)
 }
 
 // redrive redrives all dead letters of a timer.

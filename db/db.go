@@ -15,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/minoots/minoots/internal/seal"
 )
 
 // Tx is a transaction of the caller's.
@@ -27,6 +29,7 @@ type DB struct {
 	clock  *Clock
 	writes *Writes
 	pooler bool
+	keys   *seal.Ring // for secrets at rest
 
 	schedules schedules
 	catchUp   catchUp
@@ -56,6 +59,8 @@ type Config struct {
 	// the server ends the session; without effect through a pooler. Defaults to
 	// 15 s.
 	Standstill time.Duration
+	// Keys seal and open secrets at rest. Without any, new ones stand as they are.
+	Keys *seal.Ring
 	// Log receives what happens while Postgres is away. Defaults to slog.Default.
 	Log *slog.Logger
 }
@@ -110,7 +115,7 @@ func Connect(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open pool: %w", redact(err))
 	}
-	d := &DB{pool: pool, clock: cfg.Clock, writes: cfg.Writes, pooler: pooler}
+	d := &DB{pool: pool, clock: cfg.Clock, writes: cfg.Writes, pooler: pooler, keys: cfg.Keys}
 	if err := d.MeasureClock(ctx); err != nil {
 		pool.Close()
 		return nil, err

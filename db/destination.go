@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	_ "embed"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -38,14 +39,14 @@ type Lane struct {
 	State               minoots.BreakerState
 }
 
-// LanePage lists the lanes: all that workers look at while nothing happens, in one
-// statement.
-func (d *DB) LanePage(ctx context.Context) ([]Lane, error) {
+// LanePage lists the lanes, and tells whether there are subscriptions: all that
+// workers look at while nothing happens, in one statement.
+func (d *DB) LanePage(ctx context.Context) (lanes []Lane, subscriptions bool, err error) {
 	rows, err := d.pool.Query(ctx, lanePageSQL)
 	if err != nil {
-		return nil, translate(err)
+		return nil, false, translate(err)
 	}
-	lanes, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (l Lane, err error) {
+	lanes, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (l Lane, err error) {
 		var tenant, destination, state *string
 		err = row.Scan(&l.Queue, &tenant, &destination, &state, &l.Filled, &l.Held)
 		if tenant != nil {
@@ -53,7 +54,9 @@ func (d *DB) LanePage(ctx context.Context) ([]Lane, error) {
 		}
 		return l, err
 	})
-	return lanes, translate(err)
+	all := len(lanes)
+	lanes = slices.DeleteFunc(lanes, func(l Lane) bool { return l.Queue == "" })
+	return lanes, len(lanes) < all, translate(err)
 }
 
 // Opening is a breaker that a replica opens.

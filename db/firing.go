@@ -47,7 +47,10 @@ func (d *DB) FiringPage(ctx context.Context, tenant string, timer minoots.ID, af
 			f.Attempts = append(f.Attempts, a)
 		}
 	}
-	return firings, translate(rows.Err())
+	if err := rows.Err(); err != nil {
+		return nil, translate(err)
+	}
+	return firings, d.awaited(ctx, tenant, timer, byOccurrence, first, last)
 }
 
 // FiringGet gives one firing with its attempts.

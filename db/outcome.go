@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	_ "embed"
+	"slices"
 	"time"
 
 	"github.com/minoots/minoots"
@@ -31,6 +32,9 @@ type OutcomeRecord struct {
 func (d *DB) OutcomeRecord(
 	ctx context.Context, replica string, group []OutcomeRecord, plan func(context.Context, Tx, []minoots.Delivery) (*JobBatch, error),
 ) ([]bool, error) {
+	if slices.ContainsFunc(group, ofSubscription) {
+		return d.recordApart(ctx, replica, group, plan)
+	}
 	alone := true
 	for i := range group {
 		alone = alone && group[i].Delivery.Alone
@@ -69,6 +73,10 @@ type jobAttempt struct {
 }
 
 func recordOutcomes(ctx context.Context, q querier, replica string, group []OutcomeRecord) ([]bool, []minoots.Delivery, error) {
+	if len(group) > 0 && ofSubscription(group[0]) { // then all are
+		live, err := recordDeliveries(ctx, q, group)
+		return live, nil, err
+	}
 	index := make(map[jobAttempt]int, len(group))
 	cols := &outcomeColumns{}
 	for i := range group {

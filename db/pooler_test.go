@@ -148,7 +148,7 @@ func everything(t *testing.T, database *testdb.DB, d *db.DB, tenant string, at t
 	try("JobResolve", e)
 	must("JobResolve", committed && len(here) == 1)
 	try("JobRelease", d.JobRelease(ctx, "replica", []int64{jobs.Jobs[0].ID}, []string{"webhook"}))
-	_, e = d.LanePage(ctx) // others have lanes here too
+	_, _, e = d.LanePage(ctx) // others have lanes here too
 	try("LanePage", e)
 	live, e := d.OutcomeRecord(ctx, "replica", []db.OutcomeRecord{running(t, database, mine[0])}, nil)
 	try("OutcomeRecord", e)
@@ -164,7 +164,7 @@ func everything(t *testing.T, database *testdb.DB, d *db.DB, tenant string, at t
 	try("PartitionsEnsure", e)
 	_, e = d.IdempotencyForget(ctx, time.Hour)
 	try("IdempotencyForget", e)
-	_, e = d.ReplicaLost(ctx, time.Hour)
+	_, _, e = d.ReplicaLost(ctx, time.Hour)
 	try("ReplicaLost", e)
 	_, e = d.JobRedispatch(ctx, []string{"nobody"})
 	try("JobRedispatch", e)

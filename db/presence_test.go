@@ -44,7 +44,7 @@ func attend(t *testing.T, d *db.DB, directURL string) *present {
 // lostNow lists the processes that a look finds gone, for the first time.
 func lostNow(t *testing.T, d *db.DB) (names []string) {
 	t.Helper()
-	lost, err := d.ReplicaLost(t.Context(), 0)
+	lost, _, err := d.ReplicaLost(t.Context(), 0)
 	require.NoError(t, err)
 	for _, l := range lost {
 		require.Zero(t, l.For)
@@ -87,7 +87,7 @@ func TestPresenceByLock(t *testing.T) {
 	assert.Less(t, time.Since(began), 2*time.Second)
 
 	assert.Empty(t, lostNow(t, d), "found once")
-	again, err := d.ReplicaLost(t.Context(), time.Hour)
+	again, _, err := d.ReplicaLost(t.Context(), time.Hour)
 	require.NoError(t, err)
 	require.Len(t, again, 1)
 	assert.Equal(t, p.name, again[0].Replica)
@@ -199,7 +199,7 @@ func TestPresenceRegistersAmongReapers(t *testing.T) {
 	for range 2 {
 		lookers.Go(func() error {
 			for ctx.Err() == nil {
-				lost, err := d.ReplicaLost(t.Context(), time.Hour)
+				lost, _, err := d.ReplicaLost(t.Context(), time.Hour)
 				if err != nil || len(lost) > 0 {
 					return fmt.Errorf("lost: %v %w", lost, err)
 				}

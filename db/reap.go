@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -50,19 +51,23 @@ type LostReplica struct {
 }
 
 // ReplicaLost finds processes that are gone, and gives those and the ones that
-// were found gone within the last while.
-func (d *DB) ReplicaLost(ctx context.Context, within time.Duration) ([]LostReplica, error) {
+// were found gone within the last while. It also tells whether acknowledgements
+// have expired, for AcknowledgementExpire to see to.
+func (d *DB) ReplicaLost(ctx context.Context, within time.Duration) (lost []LostReplica, expired bool, err error) {
 	rows, err := d.pool.Query(ctx, replicaLostSQL, within.Seconds())
 	if err != nil {
-		return nil, translate(err)
+		return nil, false, translate(err)
 	}
-	lost, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (l LostReplica, err error) {
+	lost, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (l LostReplica, err error) {
 		var seconds float64
 		err = row.Scan(&l.Replica, &l.Mode, &seconds)
 		l.For = time.Duration(seconds * float64(time.Second))
 		return l, err
 	})
-	return lost, translate(err)
+	if i := slices.IndexFunc(lost, func(l LostReplica) bool { return l.Replica == "" }); i >= 0 {
+		lost, expired = slices.Delete(lost, i, i+1), true
+	}
+	return lost, expired, translate(err)
 }
 
 // ReplicaForget forgets processes that were lost longer ago than that.

@@ -50,10 +50,10 @@ func (d *DB) PartitionDrop(ctx context.Context, olderThan time.Duration, after s
 }
 
 // HistoryForget removes history older than that which stands in no weekly
-// partition, dead letters among it, 10,000 rows of each table at most a call.
+// partition, dead letters and subscriptions' deliveries among it, 10,000 rows of each table at most a call.
 func (d *DB) HistoryForget(ctx context.Context, olderThan time.Duration) (int64, error) {
 	rows := int64(0)
-	for _, sql := range []string{firingForgetSQL, attemptForgetSQL, eventForgetSQL, deadLetterForgetSQL} {
+	for _, sql := range []string{firingForgetSQL, attemptForgetSQL, eventForgetSQL, deadLetterForgetSQL, deliveryForgetSQL} {
 		tag, err := d.pool.Exec(ctx, sql, olderThan.Seconds())
 		if err != nil {
 			return rows, translate(err)

@@ -117,7 +117,7 @@ func TestPresenceStartsAndStops(t *testing.T) {
 
 			last := attend(t, direct, url)
 			require.Eventually(t, func() bool {
-				_, err := direct.ReplicaLost(t.Context(), 0)
+				_, _, err := direct.ReplicaLost(t.Context(), 0)
 				require.NoError(t, err)
 				return count(t, database, "SELECT count(*) FROM minoots.replicas WHERE lost_at IS NULL") == 1
 			}, 20*time.Second, 20*time.Millisecond, "those that could not take leave are found lost")

@@ -184,6 +184,30 @@ var withoutTenant = map[string]string{
 	"destination_take":    "by the queue, whose name is made of the tenant's; the jobs carry their tenant",
 	"destination_release": "by the queue, whose name is made of the tenant's",
 	"timer_pick":          "names the tenants of all who wait: the rows of one are given to its own waiters only",
+
+	"secret_keys":        "counts for the operator, and nothing of the rows",
+	"secret_reseal_page": "the operator's change of his key goes through all rows",
+	"secret_reseal":      "of the rows that secret_reseal_page has read",
+
+	"acknowledgement_lock":   "the token is what tells the tenant",
+	"acknowledgement_take":   "of the acknowledgement that acknowledgement_lock has locked; its rows carry the tenant",
+	"acknowledgement_extend": "the token is what tells the tenant",
+	"acknowledgement_expire": "the kernel's: what is overdue, of every tenant",
+	"acknowledgement_forget": "upkeep goes by age",
+	"replica_lost":           "whether anything is overdue, and nothing of the row",
+
+	"subscription_update":   "of the row that subscription_lock has locked, by tenant",
+	"subscription_status":   "of the row that subscription_lock has locked, by tenant",
+	"subscription_after":    "places in the log, for the sender, which is of all tenants",
+	"subscription_resuming": "the sender's: whichever is to go on",
+	"delivery_dispatch":     "the sender's: each delivery of the subscription that it names, whose tenant was matched with the event's",
+	"delivery_enqueue":      "of deliveries made waiting in this transaction; the jobs get their subscription's tenant",
+	"delivery_resume":       "of the subscription that the sender has locked",
+	"delivery_again":        "of the subscription that is locked, by tenant",
+	"delivery_outcome":      "fenced by the running job",
+	"subscription_match":    "the sender's: of the tenants of events",
+	"subscription_create":   "inserts the tenant's id, from the row that it has locked",
+	"delivery_forget":       "retention goes by age",
 }
 
 // Every statement on tenants' data names the tenant: what it reads or changes by

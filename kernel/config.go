@@ -24,6 +24,9 @@ type Planner interface {
 type Config struct {
 	DB      *db.DB
 	Planner Planner
+	// Judge tells what follows attempts whose acknowledgement has not come in
+	// time. Without it, this kernel leaves them to others.
+	Judge db.Judge
 	// ListenURL is a direct connection for LISTEN and the seat. Empty: poll only.
 	ListenURL string
 	// Replica names this process in connections and logs.

@@ -28,6 +28,7 @@ type metrics struct {
 	lost         prometheus.Counter
 	redispatched prometheus.Counter
 	abandoned    prometheus.Counter
+	expired      prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, clock *db.Clock) (*metrics, error) {
@@ -83,6 +84,9 @@ func newMetrics(reg prometheus.Registerer, clock *db.Clock) (*metrics, error) {
 		redispatched: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "minoots_jobs_redispatched_total", Help: "Jobs of processes that were gone, dispatched again by this kernel.",
 		}),
+		expired: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "minoots_acknowledgements_expired_total", Help: "Attempts that this kernel has failed because no agent acknowledged them in time.",
+		}),
 		abandoned: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "minoots_jobs_abandoned_total", Help: "Actions failed because every process that ran them was lost, or because their job was ended from outside.",
 		}),
@@ -102,7 +106,7 @@ func newMetrics(reg prometheus.Registerer, clock *db.Clock) (*metrics, error) {
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.lateness, m.claims, m.claimSeconds, m.batch, m.fired, m.found, m.refused, m.skipped, m.errors, m.backlog, m.oldest, m.heap, m.seat,
-		m.listening, m.lost, m.redispatched, m.abandoned, skew,
+		m.listening, m.lost, m.redispatched, m.abandoned, m.expired, skew,
 	} {
 		errs = append(errs, reg.Register(c))
 	}

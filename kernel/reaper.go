@@ -92,9 +92,14 @@ func (k *Kernel) reapPause() time.Duration {
 func (k *Kernel) reap(ctx context.Context, within time.Duration) (fresh bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, reapTimeout)
 	defer cancel()
-	lost, err := k.db.ReplicaLost(ctx, within)
+	lost, expired, err := k.db.ReplicaLost(ctx, within)
 	if err != nil {
 		return false, err
+	}
+	if expired {
+		if err := k.expire(ctx); err != nil {
+			return false, err
+		}
 	}
 	var ripe []string
 	for _, l := range lost {

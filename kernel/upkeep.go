@@ -53,6 +53,9 @@ func (k *Kernel) doChores(ctx context.Context) error {
 	if made > 0 {
 		k.log.Info("partitions made", "partitions", made)
 	}
+	if _, err := k.db.AcknowledgementForget(ctx); err != nil {
+		return err
+	}
 	return k.forgetKeys(ctx)
 }
 

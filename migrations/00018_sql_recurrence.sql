@@ -572,6 +572,30 @@ BEGIN
     END IF;
 END $$;
 
+-- check_agent_binding holds it to its lengths, wants both names, and knows the adapters of the contract.
+-- The template is compiled by the replicas alone.
+CREATE OR REPLACE FUNCTION minoots.check_agent_binding(bad jsonb, binding jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    problem text;
+BEGIN
+    bad := minoots.check_text(bad, minoots.text_of(binding -> 'adapter'), 'agentBinding.adapter', 64);
+    bad := minoots.check_text(bad, minoots.text_of(binding -> 'target'), 'agentBinding.target', 2048);
+    IF minoots.text_of(binding -> 'adapter') = '' OR minoots.text_of(binding -> 'target') = '' THEN
+        bad := minoots.note(bad, 'agentBinding', 'must name an adapter and a target');
+    ELSIF minoots.text_of(binding -> 'adapter') <> '' AND minoots.text_of(binding -> 'target') <> '' THEN
+        IF minoots.text_of(binding -> 'adapter') NOT IN ('mcp', 'langchain', 'autogen', 'custom') THEN
+            bad := minoots.note(bad, 'agentBinding.adapter', 'must be one of mcp, langchain, autogen, custom');
+        END IF;
+        problem := minoots.url_problem(minoots.text_of(binding -> 'target'));
+        IF problem IS NOT NULL THEN
+            bad := minoots.note(bad, 'agentBinding.target', problem);
+        END IF;
+    END IF;
+    RETURN minoots.check_range(bad, binding -> 'acknowledgementTimeoutMs', 'agentBinding.acknowledgementTimeoutMs',
+        0, 604800000, 'must be from 1 to 604800000 (a week)');
+END $$;
+
 -- without_zeros drops the fields that hold their type's zero, as Go does when it writes the row; keep
 -- names one that is any JSON and stays.
 CREATE OR REPLACE FUNCTION minoots.without_zeros(object jsonb, keep text) RETURNS jsonb
@@ -1096,6 +1120,18 @@ BEGIN
         bad := found.bad;
         seen := found.seen;
     END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION minoots.check_agent_binding(bad jsonb, binding jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    bad := minoots.check_text(bad, minoots.text_of(binding -> 'adapter'), 'agentBinding.adapter', 64);
+    bad := minoots.check_text(bad, minoots.text_of(binding -> 'target'), 'agentBinding.target', 2048);
+    IF minoots.text_of(binding -> 'adapter') = '' OR minoots.text_of(binding -> 'target') = '' THEN
+        bad := minoots.note(bad, 'agentBinding', 'must name an adapter and a target');
+    END IF;
+    RETURN minoots.check_range(bad, binding -> 'acknowledgementTimeoutMs', 'agentBinding.acknowledgementTimeoutMs',
+        0, 604800000, 'must be from 1 to 604800000 (a week)');
 END $$;
 
 CREATE OR REPLACE FUNCTION minoots.without_zeros(object jsonb, keep text) RETURNS jsonb

@@ -8,13 +8,13 @@ import (
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
-	"github.com/minoots/minoots/workers/action"
 )
 
 // attempter makes attempts and sees to what follows from them, for the jobs that
 // River fetches and for those that are begun here.
 type attempter struct {
 	actions  Executor
+	acks     *acknowledger
 	recorder *recorder
 	breaker  *breaker
 	metrics  *metrics
@@ -26,16 +26,22 @@ type attempter struct {
 	log  *slog.Logger
 }
 
-// make makes one attempt and tells whether it was the last.
-func (a *attempter) make(ctx context.Context, d *minoots.Delivery, attempt int) (out minoots.Outcome, final bool) {
-	if attempt == 1 {
+// make makes one attempt and tells whether it was the last. One that awaits an
+// acknowledgement is not over: see park.
+func (a *attempter) make(ctx context.Context, jobID int64, d *minoots.Delivery, attempt int) (out minoots.Outcome, final bool) {
+	if attempt == 1 && d.Subscription == nil {
 		a.metrics.startLateness.Observe(max(-a.clock.Until(d.DueAt.Time), 0).Seconds())
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(a.life, cancel)()
-	out = a.execute(ctx, d, attempt)
-	return out, out.Success || attempt >= d.MaxAttempts() || !action.Retries(d.Policy, &out)
+	if failed := a.acks.ask(ctx, jobID, d, attempt); failed != nil {
+		out = *failed
+	} else {
+		out = a.execute(ctx, d, attempt)
+	}
+	final, _ = Judge(d, attempt, &out)
+	return out, final
 }
 
 // here makes the first attempt of a task. It does not wait until the outcome is
@@ -52,10 +58,15 @@ func (a *attempter) here(ctx context.Context, k *task, cut func(*task)) (took ti
 	if a.breaker.heldBack(key, k.jobID, 1) {
 		return 0
 	}
-	out, final := a.make(ctx, d, 1)
+	out, final := a.make(ctx, k.jobID, d, 1)
 	if (stopped(ctx) != nil || a.life.Err() != nil) && !out.Success {
 		cut(k)
 		return 0
+	}
+	if awaits(d, &out) {
+		a.breaker.ended(key, d.Action.Kind, &out)
+		a.acks.park(ctx, d, &out)
+		return out.FinishedAt.Sub(out.StartedAt)
 	}
 	a.metrics.attempted(d.Action.Kind, &out, final)
 	a.breaker.ended(key, d.Action.Kind, &out)
@@ -70,7 +81,8 @@ func (a *attempter) here(ctx context.Context, k *task, cut func(*task)) (took ti
 // nextRetry is when to try again: by the action's own policy and what the
 // receiver asked for. After a redrive it begins with the first wait again.
 func (a *attempter) nextRetry(d *minoots.Delivery, attempt int, asked time.Duration) time.Time {
-	return a.clock.Now().Add(action.NextDelay(d.Policy.Or(minoots.DefaultRetryPolicy), d.WebhookID(), attempt-d.Base, asked))
+	_, wait := Judge(d, attempt, &minoots.Outcome{Retryable: true, RetryAfter: asked})
+	return a.clock.Now().Add(max(wait, time.Millisecond)) // River refuses what is not to come
 }
 
 // classPanic is the error class of an attempt that a bug of ours ended. It is

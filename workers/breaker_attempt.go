@@ -36,9 +36,15 @@ func (p *pump) attempt(ctx context.Context, queue string, state minoots.BreakerS
 		p.b.holder.put(held)
 		return
 	}
-	out, final := a.make(ctx, d, job.Attempt)
+	out, final := a.make(ctx, job.ID, d, job.Attempt)
 	if (stopped(ctx) != nil || a.life.Err() != nil) && !out.Success {
 		p.b.holder.put(held)
+		return
+	}
+	if awaits(d, &out) {
+		// The destination has answered, which is what it is judged by, and its slot is free.
+		a.acks.park(ctx, d, &out)
+		p.b.tried(queue, keyOf(p.b.actions, d), d.Action.Kind, state, &out)
 		return
 	}
 	a.metrics.attempted(d.Action.Kind, &out, final)

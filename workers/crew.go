@@ -47,6 +47,13 @@ func (c *Crew) Plan(ctx context.Context, deliveries []minoots.Delivery) (*db.Job
 	return c.planner().Plan(ctx, deliveries)
 }
 
+// Placed has queues looked for that have just been filled.
+func (c *Crew) Placed() {
+	if w := c.present.Load(); w != nil {
+		w.lanes.soon()
+	}
+}
+
 // Room is Planner's.
 func (c *Crew) Room(ctx context.Context) int { return c.planner().Room(ctx) }
 

@@ -67,7 +67,7 @@ func (w *world) reaper() {
 	var err error
 	w.Cleanup(runUntilStopped(w, func(ctx context.Context) error {
 		for ; ctx.Err() == nil; time.Sleep(2 * tick) {
-			lost, err := d.ReplicaLost(ctx, time.Hour)
+			lost, _, err := d.ReplicaLost(ctx, time.Hour)
 			var names []string
 			for _, l := range lost {
 				names = append(names, l.Replica)

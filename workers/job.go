@@ -53,12 +53,18 @@ func (w *actionWorker) Work(ctx context.Context, job *river.Job[actionJob]) erro
 	if held, err := w.breaker.heldFetched(ctx, d, job.ID, job.Attempt); held {
 		return err
 	}
-	out, final := w.make(ctx, d, job.Attempt)
+	out, final := w.make(ctx, job.ID, d, job.Attempt)
 	if w.life.Err() != nil && !out.Success {
 		<-ctx.Done() // as above
 	}
 	if cut := stopped(ctx); cut != nil && !out.Success {
 		return cut
+	}
+	if awaits(d, &out) {
+		// The parked job is another row: what River writes of this one finds none.
+		w.breaker.fetchedEnded(d, &out)
+		w.acks.park(ctx, d, &out)
+		return nil
 	}
 	w.metrics.attempted(d.Action.Kind, &out, final)
 	w.breaker.fetchedEnded(d, &out)

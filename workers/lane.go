@@ -123,9 +123,12 @@ func (l *laneKeeper) look(ctx context.Context) error {
 	step, cancel := context.WithTimeout(ctx, laneEvery)
 	defer cancel()
 	turn := l.w.breaker.gates.look()
-	found, err := l.w.cfg.DB.LanePage(step)
+	found, subscriptions, err := l.w.cfg.DB.LanePage(step)
 	if err != nil {
 		return err
+	}
+	if l.w.cfg.Subscriptions != nil {
+		l.w.cfg.Subscriptions(subscriptions)
 	}
 	l.w.breaker.learned(ctx, turn, found)
 	now := time.Now()

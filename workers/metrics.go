@@ -22,6 +22,7 @@ type metrics struct {
 	recordErrors  prometheus.Counter
 	superseded    prometheus.Counter
 	deadLetters   *prometheus.CounterVec
+	subscriptions *prometheus.CounterVec
 	escalations   *prometheus.CounterVec
 	placements    *prometheus.CounterVec
 	movedOn       prometheus.Counter
@@ -30,11 +31,13 @@ type metrics struct {
 	breaker       *breakerMetrics
 	present       prometheus.Gauge
 	losses        prometheus.Counter
+	awaited       prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
-		desks: &deskGauges{},
+		desks:         &deskGauges{},
+		subscriptions: newSubscriptionDeliveries(),
 		startLateness: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "minoots_delivery_lateness_seconds", Help: "From a timer's due instant to the start of an action's first attempt.",
 			Buckets: []float64{.001, .002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60, 600},
@@ -85,6 +88,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "minoots_presence_losses_total", Help: "Times that this process could not prove that it is alive, and cut its actions.",
 		}),
 	}
+	m.awaited = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "minoots_acknowledgements_awaited_total", Help: "Deliveries that an agent's receiver has taken on, and that wait for its acknowledgement.",
+	})
 	for _, place := range []string{placeHere, placeQueue, placeLane, placeHeld} {
 		m.placements.WithLabelValues(place)
 	}
@@ -98,9 +104,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	errs = append(errs, err)
 	for _, c := range []prometheus.Collector{
 		m.startLateness, m.attempts, m.seconds, m.group, m.groupSeconds, m.recordRetries, m.recordErrors, m.superseded,
-		m.deadLetters, m.escalations,
+		m.deadLetters, m.escalations, m.subscriptions,
 		m.placements, m.movedOn, m.lanes, m.desks,
-		m.present, m.losses,
+		m.present, m.losses, m.awaited,
 	} {
 		errs = append(errs, reg.Register(c))
 	}
@@ -122,6 +128,10 @@ func (m *metrics) attempted(kind minoots.ActionKind, out *minoots.Outcome, final
 
 // ended counts an outcome that is committed and was the last of its action.
 func (m *metrics) ended(r *db.OutcomeRecord) {
+	if r.Delivery.Subscription != nil {
+		m.subscriptionEnded(r)
+		return
+	}
 	if !r.Final || r.Outcome.Success {
 		return
 	}

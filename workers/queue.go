@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/db"
 )
 
 // River polls each queue that it fetches from once a second, whether there is
@@ -40,6 +41,9 @@ func kindOf(queue string) minoots.ActionKind {
 // a kind as many as the desk, a lane a quarter. 0 for a kind that this process
 // cannot perform; another replica may.
 func (w *Workers) queueWorkers(queue string) int {
+	if queue == db.SubscriptionQueue {
+		return max(1, w.cfg.slots(minoots.KindWebhook)/4)
+	}
 	kind := kindOf(queue)
 	if w.desks[kind] == nil {
 		return 0

@@ -3,6 +3,8 @@ package workers
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -21,6 +23,8 @@ const (
 	// usual timeout of an action.
 	secretsAgain   = time.Second
 	secretsTimeout = 2 * time.Second
+	// tellEvery is the least time between two words in the log on keys.
+	tellEvery = time.Minute
 )
 
 // Secrets gives tenants' signing secrets from memory, and makes a tenant's first
@@ -28,12 +32,15 @@ const (
 type Secrets struct {
 	// Now is the clock of the memory. Defaults to time.Now.
 	Now func() time.Time
+	// Log hears of secrets that cannot be read. Defaults to slog.Default.
+	Log *slog.Logger
 
 	db    *db.DB
 	reads singleflight.Group // so that a storm makes one query
 
 	mu      sync.Mutex
 	tenants map[string]tenantSecrets
+	told    time.Time // when the log last heard of one that cannot be opened
 }
 
 type tenantSecrets struct {
@@ -43,7 +50,7 @@ type tenantSecrets struct {
 
 // NewSecrets makes a Secrets.
 func NewSecrets(d *db.DB) *Secrets {
-	return &Secrets{Now: time.Now, db: d, tenants: map[string]tenantSecrets{}}
+	return &Secrets{Now: time.Now, Log: slog.Default(), db: d, tenants: map[string]tenantSecrets{}}
 }
 
 // Live gives the live secrets of a tenant, the current one first. When Postgres
@@ -88,7 +95,24 @@ func (s *Secrets) renew(ctx context.Context, tenant string) ([][]byte, error) {
 		s.remember(tenant, known.live, secretsAgain)
 		return known.live, nil
 	}
+	s.tell(err)
 	return nil, err
+}
+
+// tell logs that secrets cannot be opened, once a minute at most: no delivery of
+// their tenants goes out until an operator does something. What is the matter
+// with Postgres others tell.
+func (s *Secrets) tell(err error) {
+	s.mu.Lock()
+	quiet := s.Now().Before(s.told.Add(tellEvery))
+	if !quiet && errors.Is(err, db.ErrSealed) {
+		s.told = s.Now()
+	}
+	s.mu.Unlock()
+	if !quiet && errors.Is(err, db.ErrSealed) {
+		s.Log.Error("deliveries fail, and are tried again, because a signing secret cannot be opened: "+
+			"does MINOOTS_SECRETS_KEY lack a key that it had before?", "error", err)
+	}
 }
 
 func (s *Secrets) read(ctx context.Context, tenant string) ([][]byte, error) {

@@ -54,11 +54,17 @@ type Config struct {
 	// replica's kernel claimed, and as many again of those that River fetched.
 	// Other kinds than webhooks have less; see slots. Defaults to 200.
 	Concurrency int
+	// PublicURL is the API as agents reach it, for the URLs by which they
+	// acknowledge. Empty: they are not asked to, and to be sent is to succeed.
+	PublicURL string
 	// Breaker says when a destination that fails is left alone.
 	Breaker Breaker
 	// Grace is how long Run lets running actions finish after its ctx is done.
 	// Defaults to 20 s.
 	Grace time.Duration
+
+	// Subscriptions is told every two seconds whether there are any. May be nil.
+	Subscriptions func(any bool)
 
 	Registerer prometheus.Registerer
 	Log        *slog.Logger
@@ -156,12 +162,16 @@ func newWorkers(cfg Config, m *metrics, life life) (*Workers, error) {
 	}, m, log)
 	attempts := &attempter{
 		actions: cfg.Actions, recorder: w.recorder, metrics: m, clock: cfg.DB.Clock(), alive: life.alive, log: log,
+		acks: &acknowledger{db: cfg.DB, replica: cfg.Replica, base: cfg.PublicURL, metrics: m, log: log},
 	}
 	w.openBreaker(attempts)
 	attempts.life, w.endLife = context.WithCancel(context.Background())
 	w.openDesks(attempts)
 	bundle := river.NewWorkers()
 	if err := river.AddWorkerSafely(bundle, &actionWorker{attempter: attempts}); err != nil {
+		return nil, fmt.Errorf("add river worker: %w", err)
+	}
+	if err := river.AddWorkerSafely(bundle, &subscriptionWorker{actionWorker{attempter: attempts}}); err != nil {
 		return nil, fmt.Errorf("add river worker: %w", err)
 	}
 	var err error

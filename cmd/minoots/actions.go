@@ -18,7 +18,11 @@ func (r *replica) actions(pools *pools) (*action.Registry, *natsconn.Conn, error
 		Now: pools.all()[0].Clock().Now,
 	}
 	if pools.workers != nil {
-		do.Secrets = workers.NewSecrets(pools.workers)
+		secrets := workers.NewSecrets(pools.workers)
+		secrets.Log, do.Secrets = r.log, secrets
+	} else if pools.api != nil { // for tests of subscriptions
+		secrets := workers.NewSecrets(pools.api)
+		secrets.Log, do.Secrets = r.log, secrets
 	}
 	url := r.cfg.NATSURL.Reveal()
 	if url == "" {

@@ -141,7 +141,7 @@ func TestAuditCommand(t *testing.T) {
 	require.Equal(t, exitDone, status, errOut)
 	require.Contains(t, out, "timer_without_state")
 	require.Contains(t, out, "minoots.timer_states")
-	require.Contains(t, out, "0 of 19 checks found something")
+	require.Contains(t, out, "0 of 22 checks found something")
 
 	_, err := database.Pool.Exec(t.Context(), `INSERT INTO minoots.timers (id, created_at, tenant_id)
 		SELECT gen_random_uuid(), now() - interval '2 hours', 'acme' FROM generate_series(1, 3)`)

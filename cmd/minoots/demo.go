@@ -31,7 +31,8 @@ func newDemo() *cobra.Command {
 		Example: "  minoots demo\n  minoots demo --json | jq .p99Ms",
 		Args:    cobra.NoArgs,
 	}
-	config.AddFlags(cmd.Flags(), config.DatabaseURL, config.ListenURL, config.LogLevel, config.ShutdownGrace)
+	config.AddFlags(cmd.Flags(), config.DatabaseURL, config.ListenURL, config.LogLevel, config.ShutdownGrace,
+		config.SecretsKey, config.SecretsKeyFile)
 	asJSON := addJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := settings(cmd)

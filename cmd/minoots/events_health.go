@@ -42,7 +42,11 @@ func (o *oldestTransaction) get(ctx context.Context) (time.Duration, error) {
 func (r *replica) watchTransactions(d *db.DB) {
 	o := &oldestTransaction{ask: d.EventOldestTransaction}
 	r.health.transactions(o)
-	r.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	o.register(r.registry)
+}
+
+func (o *oldestTransaction) register(to prometheus.Registerer) {
+	to.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "minoots_events_oldest_transaction_seconds",
 		Help: "Age of the oldest transaction of the server that writes, asked when this is read; NaN while Postgres is away.",
 	}, func() float64 {

@@ -68,6 +68,7 @@ func newCounterparts(t *testing.T) *counterparts {
 				w.WriteHeader(http.StatusUnprocessableEntity)
 				return
 			}
+			acknowledge(t, body)
 			_, _ = io.WriteString(w, answer)
 		})
 	}
@@ -78,11 +79,13 @@ func newCounterparts(t *testing.T) *counterparts {
 	answer("GET /predict_team/sales/{task}", "", `{"status": true, "message": "Task successfully completed", "data": {}}`)
 	answer("POST /wake", `"goal":"book the flight"`, "awake")
 	tools := mcp.NewServer(&mcp.Implementation{Name: "counterpart", Version: "1"}, nil)
-	mcp.AddTool(tools, &mcp.Tool{Name: "resume"}, func(_ context.Context, _ *mcp.CallToolRequest, in struct {
+	mcp.AddTool(tools, &mcp.Tool{Name: "resume"}, func(_ context.Context, r *mcp.CallToolRequest, in struct {
 		Thread string `json:"thread"`
 		Prompt string `json:"prompt"`
 		Note   string `json:"note,omitempty"`
 	}) (*mcp.CallToolResult, any, error) {
+		asked, _ := json.Marshal(r.Params.Meta)
+		acknowledge(t, asked)
 		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: fmt.Sprintf("thread %s goes on. %s", in.Thread, in.Note)}}}, nil, nil
 	})
 	mux.Handle("/mcp", mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return tools }, nil))
@@ -109,12 +112,32 @@ func newCounterparts(t *testing.T) *counterparts {
 	return c
 }
 
-// runKinds runs a replica until the test ends, and gives its API.
-func runKinds(t *testing.T, url string, c *counterparts, roles config.Roles) string {
+var acknowledgementURL = regexp.MustCompile(`"url":"(http[^"]+/v1/acks/[^"]+)"`)
+
+// acknowledge does what an agent does that was asked for a word, before it answers.
+func acknowledge(t *testing.T, asked []byte) {
+	found := acknowledgementURL.FindSubmatch(asked)
+	if found == nil {
+		return
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, string(found[1]), nil)
+	if !assert.NoError(t, err) {
+		return
+	}
+	res, err := http.DefaultClient.Do(r)
+	if assert.NoError(t, err) {
+		assert.Equal(t, http.StatusOK, res.StatusCode)
+		assert.NoError(t, res.Body.Close())
+	}
+}
+
+// runKinds runs a replica until the test ends, and gives its API. public is the API
+// of another replica, if that has it.
+func runKinds(t *testing.T, url, public string, c *counterparts, roles config.Roles) string {
 	t.Helper()
 	cfg := replicaConfig{
 		Config: config.Config{
-			DatabaseURL: config.SecretOf(url), Roles: roles, ShutdownGrace: 5 * time.Second,
+			DatabaseURL: config.SecretOf(url), PublicURL: public, Roles: roles, ShutdownGrace: 5 * time.Second,
 			WebhookAllowCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 			CommandAllow:      []string{c.program}, NATSURL: config.SecretOf(c.natsURL),
 		},
@@ -183,7 +206,7 @@ func TestEveryDocumentedActionWorks(t *testing.T) {
 			url, c := testdb.New(t).URL, newCounterparts(t)
 			key, api := tenantKey(t, url), ""
 			for _, r := range roles {
-				if at := runKinds(t, url, c, r); r.API {
+				if at := runKinds(t, url, api, c, r); r.API {
 					api = at
 				}
 			}
@@ -222,8 +245,9 @@ func shown[T any](v *T) string {
 func awaitFiring(t *testing.T, api, key string, id minoots.ID) (firing minoots.Firing) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		status := call(t, "GET", fmt.Sprintf("%s/v1/timers/%s/firings/1", api, id), key, "", &firing)
-		return status == http.StatusOK && firing.Status != minoots.FiringRunning
+		var raw json.RawMessage // until it has fired, a problem
+		status := call(t, "GET", fmt.Sprintf("%s/v1/timers/%s/firings/1", api, id), key, "", &raw)
+		return status == http.StatusOK && json.Unmarshal(raw, &firing) == nil && firing.Status != minoots.FiringRunning
 	}, time.Minute, 100*time.Millisecond, "timer %s", id)
 	return firing
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -43,6 +44,13 @@ func startLocal(ctx context.Context, cfg config.Config, dir string, out io.Write
 		}
 		l.server = server
 		cfg.DatabaseURL = config.SecretOf(server.URL(""))
+		if cfg.SecretsKeys == nil {
+			// Beside the data that it is for. A named database is others' too, who
+			// would have another key.
+			if cfg.SecretsKeys, err = localKey(filepath.Join(filepath.Dir(dir), "secrets.key")); err != nil {
+				return nil, errors.Join(err, l.stop())
+			}
+		}
 	}
 	l.cfg = cfg
 	if err := l.prepare(ctx); err != nil {
@@ -53,7 +61,7 @@ func startLocal(ctx context.Context, cfg config.Config, dir string, out io.Write
 
 func (l *local) prepare(ctx context.Context) error {
 	var err error
-	if l.db, err = reach(ctx, l.cfg.DatabaseURL, migrateTimeout); err != nil {
+	if l.db, err = reach(ctx, l.cfg.DatabaseURL, migrateTimeout, l.cfg.SecretsKeys); err != nil {
 		return err
 	}
 	return db.MigrateUp(ctx, l.cfg.Direct())

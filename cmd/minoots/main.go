@@ -85,7 +85,10 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newServe(), newMigrate(), newDev(), newDemo(), newTenants(), newKeys(), newTimers(),
 		newDeadLetters(),
+		newSubscriptions(),
 		newEvents(),
+		newSecrets(),
+		newAcks(),
 		newDestinations(),
 		newPreview(), newAudit(), newOpenAPI(), newBench(), newChaos(), newSoak(), newVersion(), newEnvironment(),
 	)

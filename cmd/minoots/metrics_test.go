@@ -13,11 +13,14 @@ import (
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/api"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/eventhub"
 	"github.com/minoots/minoots/internal/natsconn"
 	"github.com/minoots/minoots/internal/testdb"
 	"github.com/minoots/minoots/kernel"
 	"github.com/minoots/minoots/workers"
 	"github.com/minoots/minoots/workers/action"
+	"github.com/minoots/minoots/workers/relay"
+	"github.com/minoots/minoots/workers/subscription"
 )
 
 // names is a Registerer that remembers what it was given.
@@ -63,10 +66,18 @@ func TestMetricsAreDocumented(t *testing.T) {
 	require.NoError(t, err)
 	_, err = api.New(api.Config{DB: d, Checks: minoots.Checks{Parameters: actions.Check}, Registerer: n})
 	require.NoError(t, err)
+	newSecretsWatch(nil, n)
+	_, err = eventhub.New(eventhub.Config{DB: d, Registerer: n})
+	require.NoError(t, err)
+	(&oldestTransaction{ask: d.EventOldestTransaction}).register(n)
+	_, err = subscription.New(subscription.Config{DB: d, Replica: "metrics", Registerer: n})
+	require.NoError(t, err)
 	newWrites(n, slog.New(slog.DiscardHandler))
 	conn, err := natsconn.Open(natsconn.Config{URL: "nats://127.0.0.1:1", Registerer: n, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
+	_, err = relay.New(relay.Config{DB: d, JetStream: conn.JetStream(), Registerer: n})
+	require.NoError(t, err)
 	n.found["minoots_build_info"] = true // registered by newRegistry, which every replica uses
 
 	page, err := os.ReadFile("../../docs/metrics.md")

@@ -40,7 +40,7 @@ func migrateCommand(name, short string, do func(context.Context, string) error) 
 		}
 		ctx, url := cmd.Context(), cfg.Direct()
 		// db's own patience has no end; a command's has.
-		d, err := reach(ctx, config.SecretOf(url), migrateTimeout)
+		d, err := reach(ctx, config.SecretOf(url), migrateTimeout, nil)
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
 	"github.com/minoots/minoots/internal/config"
+	"github.com/minoots/minoots/internal/seal"
 )
 
 // How long a command waits for Postgres, which may be starting beside it: a job
@@ -36,7 +37,7 @@ func onDatabase(cmd *cobra.Command, do func(context.Context, *db.DB) error) erro
 // openDatabase connects a command that works on the database directly, and sees
 // to it that the schema is there.
 func openDatabase(ctx context.Context, cfg config.Config) (*db.DB, error) {
-	d, err := reach(ctx, cfg.DatabaseURL, openTimeout)
+	d, err := reach(ctx, cfg.DatabaseURL, openTimeout, cfg.SecretsKeys)
 	if err != nil {
 		return nil, err
 	}
@@ -50,12 +51,13 @@ func openDatabase(ctx context.Context, cfg config.Config) (*db.DB, error) {
 	return d, nil
 }
 
-// reach connects to a database, waiting for it for a while.
-func reach(ctx context.Context, url config.Secret, patience time.Duration) (*db.DB, error) {
+// reach connects to a database, waiting for it for a while. Commands that have to
+// do with signing secrets give the operator's keys, others nil.
+func reach(ctx context.Context, url config.Secret, patience time.Duration, keys *seal.Ring) (*db.DB, error) {
 	within, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	quiet := slog.New(slog.DiscardHandler) // the error says it all, once
-	d, err := db.Connect(within, db.Config{URL: url.Reveal(), Name: "cli", MaxConns: 4, Log: quiet})
+	d, err := db.Connect(within, db.Config{URL: url.Reveal(), Name: "cli", MaxConns: 4, Log: quiet, Keys: keys})
 	if err != nil && ctx.Err() == nil {
 		return nil, &minoots.Error{
 			Code: minoots.CodeUnavailable, Message: "no answer from " + url.String(),

@@ -82,6 +82,7 @@ type readiness struct {
 	Writes     string         `json:"writes"`     // ok, refused or unknown
 	Migrations string         `json:"migrations"` // ok, pending or unknown
 	Listener   string         `json:"listener"`   // on, lost or off
+	Secrets    string         `json:"secrets"`    // sealed, plain, mixed, locked or unknown
 	Kernel     *kernel.Status `json:"kernel,omitempty"`
 	// OldestTransaction is in seconds; what a long one has written, events too, is
 	// not to be seen before it ends.
@@ -177,6 +178,12 @@ func (r *replica) opsHandler() http.Handler {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, req *http.Request) {
 		answer := r.health.check(req.Context())
 		answer.Replica, answer.Version, answer.Roles = r.name, buildInfo().Version, r.cfg.Roles.Names()
+		if answer.Secrets = secretsUnknown; answer.Database == "ok" {
+			answer.Secrets = r.secrets.check(req.Context())
+		}
+		if answer.Secrets == secretsLocked && answer.Status == phaseReady {
+			answer.Status, answer.Reason = "degraded", "some signing secrets are sealed with a key that is not here: their tenants' deliveries fail"
+		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		if !answer.ok() {

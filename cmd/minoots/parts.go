@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/minoots/minoots"
@@ -69,6 +70,7 @@ func (r *replica) connect(ctx context.Context) (*pools, error) {
 		}
 		d, err := db.Connect(ctx, db.Config{
 			URL: r.cfg.DatabaseURL.Reveal(), Name: role.name, MaxConns: role.conns, Clock: clock, Writes: writes, Log: r.log,
+			Keys:        r.cfg.SecretsKeys,
 			CustomPlans: role.name == riverPool, Trusting: role.name != "api",
 		})
 		if err != nil {
@@ -77,7 +79,11 @@ func (r *replica) connect(ctx context.Context) (*pools, error) {
 		*role.pool = d
 	}
 	r.health.watch(p.all()[0])
-	return p, r.waitForSchema(ctx, p.all()[0])
+	if err := r.waitForSchema(ctx, p.all()[0]); err != nil {
+		return p, err
+	}
+	r.watchSecrets(ctx, p.all()[0])
+	return p, nil
 }
 
 // waitForSchema lets replicas be started before or beside the migration.
@@ -106,7 +112,9 @@ type parts struct {
 	notifier, kernel, workers *loop
 	events                    *loop // feeds event streams
 	relay                     *loop // publishes events to NATS
+	subscriptions             *loop // makes deliveries of events
 	actions                   *action.Registry
+	placed                    func()         // has filled queues looked for; nil without workers
 	leave                     func()         // has the API answer those who only wait
 	nats                      *natsconn.Conn // nil without MINOOTS_NATS_URL
 }
@@ -121,7 +129,7 @@ func (p *parts) close() {
 
 func (p *parts) loops() []*loop {
 	var all []*loop
-	for _, l := range []*loop{p.notifier, p.events, p.relay, p.workers, p.kernel} {
+	for _, l := range []*loop{p.notifier, p.events, p.relay, p.subscriptions, p.workers, p.kernel} {
 		if l != nil {
 			all = append(all, l)
 		}
@@ -138,23 +146,29 @@ func (r *replica) build(pools *pools) (*parts, error) {
 		return nil, err
 	}
 	var planner kernel.Planner = workers.NewPlanner(p.actions)
+	subscribed, err := r.subscriptions(p, pools)
+	if err != nil {
+		return nil, err
+	}
 	if pools.workers != nil {
 		w, err := workers.NewCrew(workers.Config{
-			DB: pools.workers, River: pools.river, Actions: p.actions, PollOnly: r.cfg.ListenOff || pools.workers.Pooled(),
+			Subscriptions: subscribed,
+			DB:            pools.workers, River: pools.river, Actions: p.actions, PollOnly: r.cfg.ListenOff || pools.workers.Pooled(),
 			Replica: r.name, Registerer: r.registry, Log: r.log, Grace: r.cfg.ShutdownGrace,
+			PublicURL: r.publicURL(),
 			ListenURL: r.cfg.Listen(), // a presence finds out by itself if it leads to a pooler
 		})
 		if err != nil {
 			return nil, fmt.Errorf("make workers: %w", err)
 		}
-		p.workers, planner = &loop{name: "workers", run: w.Run}, w
+		p.workers, planner, p.placed = &loop{name: "workers", run: w.Run}, w, w.Placed
 	}
 	if err := r.relay(p, pools); err != nil {
 		return nil, err
 	}
 	if pools.kernel != nil {
 		k, err := kernel.New(kernel.Config{
-			DB: pools.kernel, ListenURL: r.listenURL(pools.kernel), Planner: planner,
+			DB: pools.kernel, ListenURL: r.listenURL(pools.kernel), Planner: planner, Judge: workers.Judge,
 			Registerer: r.registry, Log: r.log, Replica: r.name,
 			HistoryRetention: r.cfg.HistoryRetention, FinishedRetention: r.cfg.FinishedRetention,
 		})
@@ -174,9 +188,11 @@ func (r *replica) build(pools *pools) (*parts, error) {
 		r.watchTransactions(pools.api)
 		a, err := api.New(api.Config{
 			DB: pools.api, Hinter: n, Hub: hub,
+			Deliver: p.actions.Execute, Subscribed: subscribed,
 			Ready:      func(ctx context.Context) bool { return r.health.check(ctx).ok() },
 			Checks:     minoots.Checks{Parameters: p.actions.Check, Agent: p.actions.CheckAgent, Recurrence: cron.CheckTimer},
 			Registerer: r.registry, Log: r.log,
+			Follow: planner, Judge: workers.Judge,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("make api: %w", err)
@@ -197,4 +213,23 @@ func (r *replica) listenURL(d *db.DB) string {
 		return ""
 	}
 	return r.cfg.Listen()
+}
+
+// publicURL is the API as agents reach it, for the URLs by which they acknowledge.
+func (r *replica) publicURL() string {
+	if r.cfg.PublicURL != "" {
+		return r.cfg.PublicURL
+	}
+	addr := r.cfg.HTTPAddr
+	if r.http != nil {
+		addr = r.http.Addr().String() // the port that it is, where any would do
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
 }

@@ -38,6 +38,7 @@ type replica struct {
 	registry *prometheus.Registry
 	handler  atomic.Pointer[http.Handler]
 	health   health
+	secrets  *secretsWatch
 	ready    chan struct{} // closed when the roles run
 }
 
@@ -48,6 +49,7 @@ func newReplica(ctx context.Context, cfg replicaConfig) (*replica, error) {
 		registry: newRegistry(), ready: make(chan struct{}),
 	}
 	r.log = cfg.Log.With("replica", r.name)
+	r.secrets = newSecretsWatch(cfg.SecretsKeys, r.registry)
 	r.health.phase = phaseStarting
 	r.health.reason = "waiting for Postgres"
 	var err error
@@ -159,7 +161,7 @@ func (r *replica) shutDown(p *parts, front *httpPart) error {
 	within := r.cfg.ShutdownGrace + stopMargin
 	// Event streams never end by themselves: they are told first, so that the grace
 	// is for the other requests.
-	errs := []error{p.events.stop(stopMargin), p.relay.stop(stopMargin), p.kernel.stop(within), p.workers.stop(within), <-requests}
+	errs := []error{p.events.stop(stopMargin), p.relay.stop(stopMargin), p.subscriptions.stop(stopMargin), p.kernel.stop(within), p.workers.stop(within), <-requests}
 	// The last requests may still have had something to announce.
 	errs = append(errs, p.notifier.stop(stopMargin))
 	return errors.Join(errs...)

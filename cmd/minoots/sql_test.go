@@ -66,10 +66,11 @@ func TestScheduleFromPsql(t *testing.T) {
 	defer func() { cancel(); assert.NoError(t, <-ended) }()
 	<-r.Ready()
 
-	schedule := func(name, duration string) string {
-		return fmt.Sprintf(`SELECT minoots.schedule('acme', '{"name": "%s", "duration": "%s",
-			"actionBundle": {"actions": [{"id": "a", "kind": "webhook", "parameters": {"url": "%s/%[1]s"}}]}}')`, name, duration, receiver.URL)
+	when := func(name, when string) string {
+		return fmt.Sprintf(`SELECT minoots.schedule('acme', '{"name": "%s", %s,
+			"actionBundle": {"actions": [{"id": "a", "kind": "webhook", "parameters": {"url": "%s/%[1]s"}}]}}')`, name, when, receiver.URL)
 	}
+	schedule := func(name, duration string) string { return when(name, `"duration": "`+duration+`"`) }
 	const move = `SELECT minoots.reschedule('acme', id, '{"duration": "%s"}') FROM minoots.timers WHERE name = '%s'`
 	arrives := func(name string) {
 		t.Helper()
@@ -94,4 +95,9 @@ func TestScheduleFromPsql(t *testing.T) {
 	arrives("between")
 	psql(t, database.URL, fmt.Sprintf(move, "500ms", "moved"))
 	arrives("moved")
+
+	psql(t, database.URL, when("every", `"recurrence": {"every": "1s", "maxOccurrences": 1}`))
+	arrives("every")
+	psql(t, database.URL, when("cron", `"recurrence": {"cron": "*/2 * * * * *", "timeZone": "Europe/Paris", "maxOccurrences": 1}`))
+	arrives("cron")
 }

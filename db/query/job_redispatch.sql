@@ -8,7 +8,7 @@
 -- nobody can deadlock; what is left over is looked at again.
 WITH lost AS MATERIALIZED (
     SELECT id FROM river.river_job
-    WHERE state = 'running' AND kind = 'action' AND args #>> '{timer,id}' IS NOT NULL
+    WHERE state = 'running' AND kind IN ('action', 'subscription') AND args #>> '{timer,id}' IS NOT NULL
         AND attempted_by[array_upper(attempted_by, 1)] = ANY ($1::text[])
         AND coalesce((args ->> 'generation')::integer, 0) < $2
     LIMIT 1000
@@ -34,6 +34,7 @@ tried AS (
     SELECT (args #>> '{timer,id}')::uuid, attempted_at, now(), (args ->> 'occurrence')::integer, attempt, args ->> 'tenantId',
         args #>> '{action,id}', args #>> '{action,kind}', 'retrying', attempted_by[array_upper(attempted_by, 1)], 'lost', $3
     FROM taken
+    WHERE kind = 'action' -- a subscription's delivery is of no firing
     RETURNING timer_id, occurrence, tenant_id, action_id, attempt
 ),
 logged AS (

@@ -4,7 +4,7 @@ UPDATE river.river_job
 SET state = 'running', finalized_at = NULL
 WHERE id = ANY (ARRAY(
     SELECT id FROM river.river_job
-    WHERE state IN ('discarded', 'cancelled') AND kind = 'action' AND args #>> '{timer,id}' IS NOT NULL
+    WHERE state IN ('discarded', 'cancelled') AND kind IN ('action', 'subscription') AND args #>> '{timer,id}' IS NOT NULL
     LIMIT $1
     FOR UPDATE SKIP LOCKED
 ))

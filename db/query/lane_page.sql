@@ -2,6 +2,8 @@
 -- which is fetched from all the time; and the destinations that are not ordinary, with the first 1,000 of
 -- what waits for each. A queue of waiting deliveries may have lost its destination: then tenant_id is NULL.
 --
+-- A row without a queue says that there are subscriptions to webhooks.
+--
 -- The index of River's fetch is walked from queue to queue, not from job to job.
 WITH RECURSIVE filled AS (
     (SELECT queue FROM river.river_job WHERE state = 'available' ORDER BY queue LIMIT 1)
@@ -18,4 +20,6 @@ SELECT coalesce(f.queue, d.queue) AS queue, d.tenant_id, d.destination, d.state,
         ) AS first
     ) ELSE 0 END AS held
 FROM (SELECT queue FROM filled WHERE queue <> 'webhook') AS f
-FULL JOIN minoots.destinations d ON d.queue = f.queue;
+FULL JOIN minoots.destinations d ON d.queue = f.queue
+UNION ALL
+SELECT '', NULL, NULL, NULL, false, 0 WHERE EXISTS (SELECT FROM minoots.subscriptions);

@@ -4,6 +4,9 @@
 --
 -- A lock that can be had belongs to nobody alive. It is let go with this statement. Where two look at
 -- once, the one that is second takes the process for alive, until its next look.
+--
+-- It also tells, by a row without a name, that acknowledgements have expired: here, so that a service at
+-- rest does not ask twice.
 WITH gone AS (
     UPDATE minoots.replicas
     SET lost_at = now()
@@ -15,4 +18,7 @@ SELECT replica, mode, 0::float8 AS lost_for FROM gone
 UNION ALL
 SELECT replica, mode, greatest(extract(epoch FROM now() - lost_at), 0)::float8
 FROM minoots.replicas
-WHERE lost_at > now() - $1::float8 * interval '1 second';
+WHERE lost_at > now() - $1::float8 * interval '1 second'
+UNION ALL
+SELECT '', 'expired', 0
+WHERE EXISTS (SELECT FROM minoots.acknowledgements WHERE status = 'waiting' AND expires_at <= now());

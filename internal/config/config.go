@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/minoots/minoots/internal/seal"
 )
 
 // Config is the settings, read and checked. Its fields are in the table's order.
@@ -29,6 +31,8 @@ type Config struct {
 	FinishedRetention time.Duration // 0: for ever
 	URL               string        // of the API, for the commands that call it
 	APIKey            Secret
+	SecretsKeys       *seal.Ring // nil without any; of either setting
+	PublicURL         string     // of the API, as agents reach it; "" for its address
 
 	given map[string]bool
 }

@@ -116,6 +116,7 @@ func TestEveryMistakeIsReportedAtOnce(t *testing.T) {
 		WebhookAllowCIDRs: "10.0.0.0/33", CommandAllow: "notify", NATSURL: "http://nats", LogLevel: "loud",
 		LogFormat: "xml", ShutdownGrace: "-1s",
 		HistoryRetention: "3 months", FinishedRetention: "2d", URL: "localhost:8080", APIKey: "two words",
+		SecretsKey: "hunter2", SecretsKeyFile: "/does/not/exist", PublicURL: "timers.example.com",
 	}
 	_, err := load(t, bad, nil, DatabaseURL)
 	var all *Error

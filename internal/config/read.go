@@ -167,6 +167,15 @@ func readURL(c *Config, text string) error {
 	return nil
 }
 
+func readPublicURL(c *Config, text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return errors.New("is not the URL of an API: want such as https://timers.example.com")
+	}
+	c.PublicURL = strings.TrimRight(text, "/")
+	return nil
+}
+
 func readAPIKey(c *Config, text string) error {
 	if strings.ContainsAny(text, " \t\r\n") {
 		return errors.New("is not an API key: it contains white space")

@@ -35,6 +35,9 @@ const (
 	FinishedRetention = "MINOOTS_FINISHED_RETENTION"
 	URL               = "MINOOTS_URL"
 	APIKey            = "MINOOTS_API_KEY"
+	SecretsKey        = "MINOOTS_SECRETS_KEY"
+	SecretsKeyFile    = "MINOOTS_SECRETS_KEY_FILE"
+	PublicURL         = "MINOOTS_PUBLIC_URL"
 )
 
 // Settings is the table: all that can be set, in the order in which it is shown.
@@ -54,14 +57,18 @@ var Settings = []Setting{
 	{FinishedRetention, "90d", `how long a timer is kept after its end; "off" = for ever`, readFinishedRetention},
 	{URL, "", "the API, for the timers commands (default: the one that `minoots dev` runs here)", readURL},
 	{APIKey, "", "the API key, for the timers commands (default: the one that `minoots dev` made)", readAPIKey},
+	{SecretsKey, "", "the operator's key for signing secrets at rest: base64 of 32 bytes; more after a comma are for reading", readSecretsKey},
+	{SecretsKeyFile, "", "a file that holds the same", readSecretsKeyFile},
+	{PublicURL, "", "the API as agents reach it, for acknowledgements (default: http:// and the address where it listens)", readPublicURL},
 }
 
 // Groups of settings, for the commands that take them.
 var (
 	Serve = []string{
 		DatabaseURL, ListenURL, HTTPAddr, OpsAddr, RolesName, WebhookAllowCIDRs, CommandAllow, NATSURL, LogLevel, LogFormat,
-		ShutdownGrace, HistoryRetention, FinishedRetention,
+		ShutdownGrace, HistoryRetention, FinishedRetention, SecretsKey, SecretsKeyFile, PublicURL,
 	}
+	Keys   = []string{SecretsKey, SecretsKeyFile}
 	Direct = []string{DatabaseURL, ListenURL}
 	Caller = []string{URL, APIKey}
 )

@@ -77,7 +77,10 @@ func (a *Agent) Execute(ctx context.Context, d minoots.Delivery, attempt int) mi
 			if failed.class != "" {
 				return failed
 			}
-			return a.send(ctx, m, spec.timeout(), verdict, out)
+			failed = a.send(ctx, m, spec.timeout(), verdict, out)
+			// An answer that comes when the agent has done its work needs no other word.
+			out.Acknowledged = failed.class == "" && spec.answersWhenDone()
+			return failed
 		}
 	})
 }
@@ -93,7 +96,7 @@ func (a *Agent) fill(ctx context.Context, c *call) failure {
 	if len(bad) > 0 {
 		return failure{ClassTemplate, "agentBinding." + bad[0].Path + " " + bad[0].Message}
 	}
-	variables, err := templateContext(c.payload)
+	variables, err := templateContext(c.payload, c.d.Acknowledgement)
 	if err != nil {
 		return failure{ClassParameters, "the delivery cannot be read as JSON"}
 	}

@@ -126,6 +126,7 @@ func TestLangGraph(t *testing.T) {
 		assert.JSONEq(t, c.input, string(input))
 		assert.Equal(t, d.WebhookID(), body["metadata"].(map[string]any)["webhookId"])
 		assert.Equal(t, "t0ken", body["metadata"].(map[string]any)["acknowledgement"].(map[string]any)["token"])
+		assert.Equal(t, name == "wait", out.Acknowledged, "%s: a run that was waited for has ended", name)
 		if name == "thread" {
 			assert.Equal(t, "enqueue", body["multitask_strategy"])
 			assert.Equal(t, "create", body["if_not_exists"])

@@ -77,8 +77,8 @@ func (a *Agent) talk(ctx context.Context, wire *mcpWire, c *call, params *mcp.Ca
 
 // toolParams makes the call: the template's result and over it the action's own
 // arguments. What was not asked for goes into _meta, since tools may refuse
-// arguments that they do not know; only the acknowledgement, which a model must
-// see to use it, is among the arguments as well.
+// arguments that they do not know. A tool whose model is to acknowledge gets what
+// it needs by the template, from acknowledgement.
 func (c *call) toolParams() (*mcp.CallToolParams, error) {
 	arguments, err := c.object()
 	if err == nil && len(c.spec.Arguments) > 0 && !isNull(c.spec.Arguments) {
@@ -88,9 +88,8 @@ func (c *call) toolParams() (*mcp.CallToolParams, error) {
 		err = put(arguments, "prompt", c.spec.Prompt)
 	}
 	meta := mcp.Meta{metaDelivery: map[string]any{"id": c.d.WebhookID(), "timestamp": c.payload.Timestamp, "data": c.payload.Data}}
-	if ack := c.d.Acknowledgement; ack != nil && err == nil {
+	if ack := c.d.Acknowledgement; ack != nil {
 		meta[metaAcknowledgement] = ack
-		err = put(arguments, "acknowledgement", ack)
 	}
 	return &mcp.CallToolParams{Meta: meta, Name: c.spec.Tool, Arguments: arguments}, err
 }

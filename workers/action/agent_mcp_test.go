@@ -133,7 +133,7 @@ func TestMCPCall(t *testing.T) {
 			t.Parallel()
 			url, calls, requests := mcpServer(t, options)
 			d := prompt(minoots.AdapterMCP, url, `{"tool": "wake", "prompt": "go on", "arguments": {"a": 1, "b": [2]}, "headers": {"Authorization": "Bearer k", "Accept": "text/plain"}}`,
-				`{"a": 7, "step": "{{ metadata.step }}"}`)
+				`{"a": 7, "step": "{{ metadata.step }}", "answer_to": "{{ acknowledgement.token }}"}`)
 			d.Acknowledgement = askedToAcknowledge
 
 			out := testAgent(t).Execute(t.Context(), d, 2)
@@ -145,7 +145,7 @@ func TestMCPCall(t *testing.T) {
 			require.Len(t, calls(), 1)
 			call := calls()[0]
 			ack := map[string]any{"url": "https://minoots.example.com/v1/acks/t0ken", "token": "t0ken", "deadline": "2026-11-23T09:01:00.000000Z"}
-			assert.Equal(t, map[string]any{"a": 1.0, "b": []any{2.0}, "step": 3.0, "prompt": "go on", "acknowledgement": ack}, call.arguments)
+			assert.Equal(t, map[string]any{"a": 1.0, "b": []any{2.0}, "step": 3.0, "prompt": "go on", "answer_to": "t0ken"}, call.arguments)
 			assert.Equal(t, ack, call.meta[metaAcknowledgement])
 			delivery := call.meta[metaDelivery].(map[string]any)
 			assert.Equal(t, d.WebhookID(), delivery["id"])

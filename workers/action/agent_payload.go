@@ -6,14 +6,16 @@ import (
 	"maps"
 	"math"
 	"strconv"
+
+	"github.com/minoots/minoots"
 )
 
 const targetPath = "agentBinding.target"
 
 // templateContext gives what templates speak of: the "data" of a webhook's body,
 // field by field, so that an agent and a webhook are told the same; metadata and
-// labels once more, for short.
-func templateContext(p *payload) (map[string]any, error) {
+// labels once more, for short; and where to acknowledge.
+func templateContext(p *payload, ack *minoots.Acknowledgement) (map[string]any, error) {
 	raw, err := json.Marshal(p.Data)
 	if err != nil {
 		return nil, err
@@ -29,6 +31,10 @@ func templateContext(p *payload) (map[string]any, error) {
 	variables["metadata"], variables["labels"] = timer["metadata"], timer["labels"]
 	if _, ok := variables["cause"]; !ok {
 		variables["cause"] = nil
+	}
+	variables["acknowledgement"] = nil
+	if ack != nil {
+		variables["acknowledgement"] = map[string]any{"url": ack.URL, "token": ack.Token, "deadline": ack.ExpiresAt.String()}
 	}
 	return variables, nil
 }

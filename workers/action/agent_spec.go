@@ -171,3 +171,14 @@ func (a *Agent) checkBinding(agent *minoots.AgentBinding) []minoots.FieldError {
 func hasTemplate(agent *minoots.AgentBinding) bool {
 	return len(agent.PayloadTemplate) > 0 && !isNull(agent.PayloadTemplate)
 }
+
+// answersWhenDone tells whether the service answers when the agent has done its
+// work: it runs the agent for as long as the request lasts.
+func (s *agentSpec) answersWhenDone() bool {
+	switch s.API {
+	case apiLangServe, apiChat, apiStudio:
+		return true
+	default:
+		return s.API == apiLangGraph && s.Wait
+	}
+}

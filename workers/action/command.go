@@ -127,7 +127,7 @@ func commandFailure(caller, attempt context.Context, err error, limit time.Durat
 	case errors.As(err, &exit) && exit.Exited():
 		return failure{ClassExitCode, fmt.Sprintf("the program ended with exit code %d", exit.ExitCode())}
 	case errors.As(err, &exit):
-		return failure{ClassExitCode, "the program was ended by a signal: " + exit.ProcessState.String()}
+		return failure{ClassExitCode, "the program was ended by a signal: " + exit.String()}
 	default:
 		return failure{ClassExec, "the program could not be waited for"}
 	}

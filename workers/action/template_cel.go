@@ -28,6 +28,8 @@ var templateVariables = map[string][]string{
 	"metadata": nil,
 	"labels":   nil,
 	"cause":    nil, // what this action escalates or compensates; null if nothing
+
+	"acknowledgement": {"url", "token", "deadline"},
 }
 
 // assumedSize is the number of items of a list, and of characters of a text, that

@@ -23,7 +23,7 @@ func render(ctx context.Context, t testing.TB, source, metadata string) (string,
 		d.Timer.Metadata = minoots.RawJSON(metadata)
 	}
 	p := newPayload(&d, 2)
-	variables, err := templateContext(&p)
+	variables, err := templateContext(&p, nil)
 	require.NoError(t, err)
 	out, err := compiled.render(ctx, variables)
 	return string(out), err
@@ -174,7 +174,7 @@ func FuzzTemplate(f *testing.F) {
 		if len(bad) > 0 {
 			return
 		}
-		variables, err := templateContext(&p)
+		variables, err := templateContext(&p, nil)
 		require.NoError(t, err)
 		if out, err := compiled.render(t.Context(), variables); err == nil {
 			require.True(t, json.Valid(out), "%s", out)
@@ -197,7 +197,7 @@ func BenchmarkTemplate(b *testing.B) {
 	b.Run("render", func(b *testing.B) {
 		compiled, _ := compileTemplate(source)
 		for b.Loop() {
-			variables, err := templateContext(&p)
+			variables, err := templateContext(&p, nil)
 			require.NoError(b, err)
 			_, err = compiled.render(b.Context(), variables)
 			require.NoError(b, err)

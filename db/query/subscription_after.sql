@@ -1,0 +1,2 @@
+-- The places in the log at which the subscriptions were made.
+SELECT DISTINCT after FROM minoots.subscriptions;

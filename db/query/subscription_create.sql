@@ -1,0 +1,8 @@
+-- Makes a subscription, unless the tenant has $9 already: then there is no row. The lock on the tenant's row
+-- is what makes two requests at once count one after the other.
+WITH owner AS MATERIALIZED (SELECT id FROM minoots.tenants WHERE id = $2 FOR NO KEY UPDATE)
+INSERT INTO minoots.subscriptions (id, tenant_id, name, url, topics, timer_id, headers, retry_policy, after)
+SELECT $1, owner.id, $3, $4, $5, $6, $7, $8, $10
+FROM owner
+WHERE (SELECT count(*) FROM minoots.subscriptions s WHERE s.tenant_id = owner.id) < $9::integer
+RETURNING id, tenant_id, name, url, topics, timer_id, headers, retry_policy, status, paused_reason, paused_at, created_at, updated_at, version;

@@ -1,0 +1,4 @@
+-- One subscription of a tenant.
+SELECT id, tenant_id, name, url, topics, timer_id, headers, retry_policy, status, paused_reason, paused_at, created_at, updated_at, version
+FROM minoots.subscriptions
+WHERE id = $1 AND tenant_id = $2;
