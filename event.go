@@ -34,7 +34,7 @@ const (
 
 // EventTypes are all of them, in the order of the documentation.
 var EventTypes = []EventType{
-	EventTimerScheduled, EventTimerUpdated, EventTimerPaused, EventTimerResumed, EventTimerCancelled,
+	EventTimerScheduled, EventTimerUpdated, EventTimerPaused, EventTimerResumed, EventTimerReplayed, EventTimerCancelled,
 	EventTimerFired, EventTimerSettled, EventTimerFailed,
 	EventActionSucceeded, EventActionFailed, EventActionDeadLettered, EventActionAcknowledged, EventFiringSkipped,
 }

@@ -151,6 +151,9 @@ var grpcEvents = map[minoots.EventType]func(*timerv1.TimerEvent, *timerv1.Timer)
 	minoots.EventTimerUpdated: func(e *timerv1.TimerEvent, t *timerv1.Timer) {
 		e.Event = &timerv1.TimerEvent_Updated{Updated: &timerv1.TimerUpdated{Timer: t}}
 	},
+	minoots.EventTimerReplayed: func(e *timerv1.TimerEvent, t *timerv1.Timer) { // for the messages, a change like others
+		e.Event = &timerv1.TimerEvent_Updated{Updated: &timerv1.TimerUpdated{Timer: t}}
+	},
 	minoots.EventTimerPaused: func(e *timerv1.TimerEvent, t *timerv1.Timer) {
 		e.Event = &timerv1.TimerEvent_Paused{Paused: &timerv1.TimerPaused{Timer: t}}
 	},

@@ -51,6 +51,7 @@ func TestEventShapes(t *testing.T) {
 		}
 		record(t, d, []bool{true}, r)
 	}
+	must(d.TimerReplay(ctx, tenant, changed, db.Replay{Delay: &later}))
 
 	events, _ := readAll(t, d, db.EventRequest{After: start, Limit: 100})
 	shapes, made := map[string]bool{}, regexp.MustCompile(`"deadLetterId":"[^"]*"`)
