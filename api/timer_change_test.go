@@ -164,3 +164,15 @@ func TestBadChanges(t *testing.T) {
 	assert.JSONEq(t, string(before), string(b.call("GET", timer, "").body), "a refused change changes nothing")
 	assert.Empty(t, b.hints.take())
 }
+
+// A refusal says what would do instead.
+func TestFireOfATimerThatIsOver(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	timer := b.create(`{"duration":"1h"}`)
+	b.call("POST", "/v1/timers/"+timer.ID.String()+"/cancel", "").is(http.StatusOK)
+	var problem struct{ Detail, Hint string }
+	b.call("POST", "/v1/timers/"+timer.ID.String()+"/fire", "").is(http.StatusConflict).into(&problem)
+	assert.Equal(t, "the timer is over (cancelled); it can no longer be fired", problem.Detail)
+	assert.Equal(t, "create a new timer", problem.Hint)
+}

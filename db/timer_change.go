@@ -100,9 +100,20 @@ func (d *DB) TimerFire(ctx context.Context, tenant string, id minoots.ID) (Chang
 		}
 	}
 	if err == nil && was != minoots.StatusScheduled && was != minoots.StatusPaused {
-		return Changed{}, cannot(was, "fired again")
+		return Changed{}, instead(cannot(was, "fired"), was, out.Timer.Recurrence != nil)
 	}
 	return out, err
+}
+
+// instead adds to a refusal what would do.
+func instead(refused *minoots.Error, was minoots.Status, recurs bool) *minoots.Error {
+	switch {
+	case !recurs && (was == minoots.StatusSettled || was == minoots.StatusFailed):
+		refused.Hint = "replay runs it again"
+	case was.Terminal():
+		refused.Hint = "create a new timer"
+	}
+	return refused
 }
 
 // change runs a statement that may change one timer, and reads the timer in the
@@ -136,7 +147,7 @@ func (d *DB) change(ctx context.Context, sql string, id minoots.ID, tenant strin
 }
 
 // cannot says why a timer that has left scheduled and paused does not change.
-func cannot(was minoots.Status, do string) error {
+func cannot(was minoots.Status, do string) *minoots.Error {
 	if was.Terminal() {
 		return minoots.Errorf(minoots.CodeConflict, "the timer is over (%s); it can no longer be %s", was, do)
 	}
