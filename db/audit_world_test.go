@@ -141,9 +141,9 @@ func lived(t testing.TB, database *testdb.DB, d *db.DB) {
 }
 
 // await sends a delivery to an agent who is to acknowledge it.
-func await(t testing.TB, d *db.DB, r db.OutcomeRecord) {
+func await(t testing.TB, d *db.DB, r db.OutcomeRecord) (token string) {
 	t.Helper()
-	token := minoots.NewAcknowledgementToken()
+	token = minoots.NewAcknowledgementToken()
 	_, err := d.AcknowledgementOpen(t.Context(), db.AcknowledgementOpen{
 		Token: token, JobID: r.JobID, Attempt: r.Attempt, Delivery: r.Delivery, Replica: "replica", Timeout: time.Hour,
 	})
@@ -152,6 +152,7 @@ func await(t testing.TB, d *db.DB, r db.OutcomeRecord) {
 	parked, err := d.AcknowledgementPark(t.Context(), tenant, token, &sent)
 	require.NoError(t, err)
 	require.True(t, parked)
+	return token
 }
 
 // redrive redrives all dead letters of a timer.

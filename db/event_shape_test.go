@@ -52,6 +52,23 @@ func TestEventShapes(t *testing.T) {
 		record(t, d, []bool{true}, r)
 	}
 	must(d.TimerReplay(ctx, tenant, changed, db.Replay{Delay: &later}))
+	// An agent that acknowledges, and a timer that is found too late.
+	awaiting := timerAt(past(d), 1, 1)
+	awaiting.Spec.Name = "awaiting"
+	create(t, d, awaiting)
+	must(d.TimerClaim(ctx, db.ClaimRequest{Limit: 1}, then(func(tx db.Tx, fired []db.Fired) error {
+		return insertJobs(ctx, tx, firstDeliveries(fired))
+	})))
+	token := await(t, d, fetch(t, database, "awaiting"))
+	must(acknowledge(t, d, token, yes))
+	late := timerAt(d.Clock().Now().Add(time.Minute), 1, 1)
+	late.Spec.Misfire = &minoots.Misfire{Policy: minoots.MisfireFireOnce, MaxLatenessMs: 1000}
+	create(t, d, late)
+	claim(t, d, db.ClaimRequest{Limit: 10, Now: late.Spec.FireAt.Add(time.Minute)})
+	patched := timerAt(d.Clock().Now().Add(time.Hour), 0, 1)
+	create(t, d, patched)
+	patched.Spec.Name = "patched"
+	must(d.TimerUpdate(ctx, tenant, patched.ID, db.TimerUpdate{Spec: patched.Spec, Version: 1, Fields: []string{"name"}}))
 
 	events, _ := readAll(t, d, db.EventRequest{After: start, Limit: 100})
 	shapes, made := map[string]bool{}, regexp.MustCompile(`"deadLetterId":"[^"]*"`)
