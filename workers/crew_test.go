@@ -66,7 +66,9 @@ func (w *world) reaper() {
 	d := w.connect(w.URL, 2)
 	var err error
 	w.Cleanup(runUntilStopped(w, func(ctx context.Context) error {
-		for ; ctx.Err() == nil; time.Sleep(2 * tick) {
+		every := time.NewTicker(2 * tick)
+		defer every.Stop()
+		for ; ctx.Err() == nil; <-every.C {
 			lost, _, err := d.ReplicaLost(ctx, time.Hour)
 			var names []string
 			for _, l := range lost {
