@@ -192,12 +192,9 @@ type resumeTimersInput struct{ Request body[resumeTimersRequest] }
 
 func (a *API) resumeTimers(ctx context.Context, in *resumeTimersInput) (*bulkOutput, error) {
 	asked := &in.Request.Value
-	policy := asked.Policy
-	if policy == "" {
-		policy = minoots.ResumePolicies[0]
-	}
-	if !slices.Contains(minoots.ResumePolicies, policy) {
-		return nil, invalid("resume", "policy", "must be one of %v", minoots.ResumePolicies)
+	policy, err := resumePolicy(asked.Policy)
+	if err != nil {
+		return nil, err
 	}
 	return a.bulk(ctx, &bulkScope{asked.Filter, asked.All, asked.DryRun, asked.Limit, asked.Cursor}, db.BulkResume(policy))
 }
