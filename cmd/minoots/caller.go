@@ -33,7 +33,8 @@ func caller(cmd *cobra.Command) (*client.Client, error) {
 			key = dev.APIKey
 		}
 	}
-	return client.New(url, key)
+	waits := &notice{to: cmd.ErrOrStderr()}
+	return client.New(url, key, client.WithRetryNotice(func(err error) { waits.say(oneLine(err, cmd) + "; trying again") }))
 }
 
 // onAPI runs a command's work with a client of the API, as onDatabase does with
