@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/minoots/minoots"
@@ -155,7 +154,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 			Subscriptions: subscribed,
 			DB:            pools.workers, River: pools.river, Actions: p.actions, PollOnly: r.cfg.ListenOff || pools.workers.Pooled(),
 			Replica: r.name, Registerer: r.registry, Log: r.log, Grace: r.cfg.ShutdownGrace,
-			PublicURL: r.publicURL(),
+			PublicURL: r.announcedURL(),
 			ListenURL: r.cfg.Listen(), // a presence finds out by itself if it leads to a pooler
 		})
 		if err != nil {
@@ -213,23 +212,4 @@ func (r *replica) listenURL(d *db.DB) string {
 		return ""
 	}
 	return r.cfg.Listen()
-}
-
-// publicURL is the API as agents reach it, for the URLs by which they acknowledge.
-func (r *replica) publicURL() string {
-	if r.cfg.PublicURL != "" {
-		return r.cfg.PublicURL
-	}
-	addr := r.cfg.HTTPAddr
-	if r.http != nil {
-		addr = r.http.Addr().String() // the port that it is, where any would do
-	}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return ""
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return "http://" + net.JoinHostPort(host, port)
 }
