@@ -10,8 +10,8 @@ import (
 
 const (
 	// waitGap is the least time between two looks, and waitGapEach what each timer
-	// that was looked at adds to it: 20 ms after one, 220 ms after 5,000, which take
-	// 10. So the looks of a replica cost Postgres a twentieth of a core at most.
+	// adds that was looked at in vain, because nobody knew better: 220 ms after 5,000,
+	// which take 10. So they cost Postgres a twentieth of a core at most.
 	waitGap     = 20 * time.Millisecond
 	waitGapEach = 40 * time.Microsecond
 	// waitFallback is the time between two looks at all while it listens: how late
@@ -59,11 +59,15 @@ func (p *waitPace) all(now time.Time, listening bool) bool {
 	return p.failing || now.Sub(p.lastAll) >= every
 }
 
-// looked notes a look at n timers.
-func (p *waitPace) looked(now time.Time, n int, all, failed bool) {
-	p.last, p.gap, p.failing = now, waitGap+time.Duration(n)*waitGapEach, failed
-	if all {
+// looked notes a look, and at how many timers it was in vain. Looks at all that are
+// made for their time have their own measure.
+func (p *waitPace) looked(now time.Time, look *wanted, vain int, failed bool) {
+	p.last, p.gap, p.failing = now, waitGap, failed
+	if look.all {
 		p.lastAll = now
+	}
+	if !look.inTurn {
+		p.gap += time.Duration(vain) * waitGapEach
 	}
 }
 
@@ -114,8 +118,8 @@ func (w *waits) look() {
 			continue
 		}
 		now = time.Now()
-		wanted := w.wanted(&pace, now)
-		err := w.lookOnce(wanted, now)
+		look := w.wanted(&pace, now)
+		vain, err := w.lookOnce(&look, now)
 		if failing := err != nil; failing != pace.failing {
 			if failing {
 				w.log.Warn("cannot see which timers are over; those who wait for them go on waiting", "error", err)
@@ -123,7 +127,7 @@ func (w *waits) look() {
 				w.log.Info("sees again which timers are over")
 			}
 		}
-		pace.looked(time.Now(), len(wanted.ids), wanted.all, err != nil)
+		pace.looked(time.Now(), &look, vain, err != nil)
 	}
 }
 
@@ -153,7 +157,8 @@ func (w *waits) nextLook(pace *waitPace) (at time.Time, goOn bool) {
 type wanted struct {
 	ids       []minoots.ID
 	tenants   []string
-	all       bool
+	all       bool // all that anybody waits for
+	inTurn    bool // since it is time, and for no other reason
 	listening bool
 }
 
@@ -163,7 +168,8 @@ func (w *waits) wanted(pace *waitPace, now time.Time) wanted {
 	corrected := w.db.Clock().Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	look := wanted{all: w.all || pace.all(now, w.listening), listening: w.listening}
+	turn := pace.all(now, w.listening)
+	look := wanted{all: w.all || turn, inTurn: turn && !w.all, listening: w.listening}
 	for id, on := range w.timers {
 		if look.all || w.soon[id] || !w.listening && !on.due.After(corrected) {
 			look.ids = append(look.ids, id)
@@ -177,28 +183,30 @@ func (w *waits) wanted(pace *waitPace, now time.Time) wanted {
 	return look
 }
 
-// lookOnce wakes those who wait for timers that are over. Before it looks, it has
-// Postgres tell of what is ended from then on, so that nothing falls between.
-func (w *waits) lookOnce(look wanted, now time.Time) error {
+// lookOnce wakes those who wait for timers that are over, and counts those that are
+// not. Before it looks, it has Postgres tell of what is ended from then on, so that
+// nothing falls between.
+func (w *waits) lookOnce(look *wanted, now time.Time) (vain int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), waitLook)
 	defer cancel()
 	if missing := w.announced.missing(now, look.tenants); look.listening && len(missing) > 0 {
 		if err := w.db.WaitingRenew(ctx, missing); err != nil {
-			return err
+			return 0, err
 		}
 		w.announced.add(missing)
 	}
 	if len(look.ids) == 0 {
-		return nil
+		return 0, nil
 	}
 	ended, more, err := w.db.TimerEnded(ctx, look.ids, look.tenants)
 	w.looks.Inc()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	w.tell(ended)
-	if more {
+	if more { // it stopped there
 		w.TimersOver(look.ids, false)
+		return 0, nil
 	}
-	return nil
+	return len(look.ids) - len(ended), nil
 }
