@@ -19,3 +19,7 @@ func DecodeCursor(text string) ([]byte, bool) { return decodeCursor(cursorTimers
 
 // Beat shortens the time between the signs of life of event streams.
 func (a *API) Beat(every time.Duration) { a.heartbeat = every }
+
+// WaitFallback sets how often timers that are waited for are looked at without being
+// told of. Nobody may wait yet.
+func (a *API) WaitFallback(every time.Duration) { a.waits.fallback = every }
