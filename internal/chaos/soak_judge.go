@@ -20,6 +20,14 @@ func (s *soak) judgeSoak(ctx context.Context) error {
 	missing, distant := s.ledger.waiting(time.Now().Add(soakAway / 2))
 	s.report.ledgerSums = s.ledger.total()
 	s.judgeTimers(missing)
+	if err := s.judgeWords(ctx); err != nil {
+		return err
+	}
+	for _, b := range s.books {
+		if err := b.judge(ctx, s.db, s.row); err != nil {
+			return err
+		}
+	}
 	if err := s.judgeDistant(ctx, distant); err != nil {
 		return err
 	}
@@ -46,6 +54,9 @@ func (s *soak) comeToRest(ctx context.Context) error {
 		open, err := one[int](ctx, s.db, `SELECT count(*) FROM minoots.timer_states
 			WHERE status = 'fired' OR status = 'scheduled' AND fire_at < now() + interval '1 day'`)
 		if err == nil && len(missing)+open == 0 {
+			open, err = s.eventsToCome(ctx)
+		}
+		if err == nil && len(missing)+open == 0 {
 			return nil
 		}
 		if err := rig.Pause(ctx, 200*time.Millisecond); err != nil {
@@ -53,6 +64,18 @@ func (s *soak) comeToRest(ctx context.Context) error {
 		}
 	}
 	return nil // it is judged as it is
+}
+
+// eventsToCome counts the events that have happened and not been heard of.
+func (s *soak) eventsToCome(ctx context.Context) (all int, err error) {
+	for _, b := range s.books {
+		missing, _, err := b.missing(ctx, s.db)
+		if err != nil {
+			return 0, err
+		}
+		all += missing
+	}
+	return all, nil
 }
 
 // expected are the failures that faults cause, and that clients bear.
@@ -69,6 +92,8 @@ func (s *soak) judgeTimers(missing []string) {
 	s.row.must(r.Lost == 0, "%d lost: %s", r.Lost, strings.Join(r.Missing, ", "))
 	s.row.must(sums.Early == 0, "%d early", sums.Early)
 	s.row.must(sums.Undead == 0, "%d deliveries of timers that were cancelled", sums.Undead)
+	s.row.must(sums.Unasked == 0, "%d deliveries of actions that were not to run", sums.Unasked)
+	s.row.must(sums.Renamed == 0, "%d deliveries of one occurrence under the webhook-id of another", sums.Renamed)
 	for _, failure := range slices.Sorted(maps.Keys(r.API)) {
 		s.row.must(slices.Contains(expected, failure), "%d API requests failed by %s", r.API[failure], failure)
 	}
