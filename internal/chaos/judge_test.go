@@ -143,5 +143,5 @@ func TestJudgeFindsDoubles(t *testing.T) {
 		SELECT $1, now(), now(), n, 1, 1, $2, 'running' FROM generate_series(1, 2) AS n`, minoots.NewID().String(), tenant)
 	require.NoError(t, err)
 	s.judged(t)
-	require.Equal(t, []string{"1 times two firings of a one-shot timer"}, s.row.Broken)
+	require.Equal(t, []string{"1 times two firings of one instant"}, s.row.Broken)
 }

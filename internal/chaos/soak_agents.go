@@ -11,7 +11,7 @@ import (
 )
 
 // agentTime is how long an agent has to acknowledge.
-const agentTime = 2 * time.Second
+const agentTime = time.Second
 
 // The manners of agents.
 const (
@@ -111,7 +111,7 @@ func (a *agents) work(p prompted) {
 }
 
 // tooLateToSay is the answer to a word on an attempt that is over.
-const tooLateToSay = "HTTP 410 gone"
+const tooLateToSay = "HTTP 410 conflict"
 
 // say asks until there is an answer, and tells whether the word was taken: also if
 // it was before, and the answer did not come.

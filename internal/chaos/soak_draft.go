@@ -54,7 +54,8 @@ func (l *soakLoad) draw() (draft, *caller, string) {
 	case d.distant || d.cancel > 0 || kind >= 16:
 		l.usual(&d)
 	case kind < 4:
-		l.series(&d, time.Duration(1+l.rng.IntN(3))*time.Second, 2+l.rng.IntN(4))
+		gap := time.Duration(1+l.rng.IntN(3)) * time.Second
+		l.series(&d, gap, 2+l.rng.IntN(max(min(int(l.farthest/gap)-1, 4), 1)))
 		l.usual(&d)
 		return d, l.callers[l.rng.IntN(len(l.callers))], key
 	case kind < 10:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -28,13 +29,19 @@ type eventBook struct {
 	seen    map[int64]string // webhook-ids by events
 	renamed int              // events that came under another webhook-id than before
 	twice   int              // repeats
-	order   map[minoots.ID]int64
+	order   map[strand]lastEvent
 	jumbled int // events of a timer behind a later one
+	example string
 	broken  []string
 }
 
+type lastEvent struct {
+	seq  int64
+	kind minoots.EventType
+}
+
 func newEventBook(what, tenant string) *eventBook {
-	return &eventBook{what: what, tenant: tenant, seen: map[int64]string{}, order: map[minoots.ID]int64{}}
+	return &eventBook{what: what, tenant: tenant, seen: map[int64]string{}, order: map[strand]lastEvent{}}
 }
 
 // note takes an event in, and tells whether it is the first time.
@@ -54,11 +61,35 @@ func (b *eventBook) note(e *minoots.Event, webhookID string) (first bool, err er
 		return false, nil
 	}
 	b.seen[seq] = webhookID
-	if b.order[e.TimerID] > seq {
-		b.jumbled++
-	}
-	b.order[e.TimerID] = seq
+	b.hold(e, seq)
 	return true, nil
+}
+
+// strand is what happens one after the other: to a timer, to a firing, or by an
+// action of it. Two actions may end at the same moment, and so may one of an
+// earlier firing.
+type strand struct {
+	timer      minoots.ID
+	occurrence int
+	action     string
+}
+
+// hold holds an event to the order in which things have happened. The lock is held.
+func (b *eventBook) hold(e *minoots.Event, seq int64) {
+	var of struct{ ActionID string }
+	if len(e.Data) > 0 {
+		_ = json.Unmarshal(e.Data, &of) // what is not there is not told
+	}
+	firing, own := strand{timer: e.TimerID, occurrence: e.Occurrence}, strand{e.TimerID, e.Occurrence, of.ActionID}
+	before := b.order[own]
+	if own != firing && b.order[firing].seq == 0 {
+		before = lastEvent{math.MaxInt64, minoots.EventTimerFired} // still to come
+	}
+	if before.seq > seq {
+		b.jumbled++
+		b.example = fmt.Sprintf("%s %d behind %s %d of timer %s", e.Type, seq, before.kind, before.seq, e.TimerID)
+	}
+	b.order[own] = lastEvent{seq, e.Type}
 }
 
 func (b *eventBook) complain(what string) {
@@ -159,7 +190,7 @@ func (b *eventBook) judge(ctx context.Context, d *database, r *Row) error {
 	r.must(b.renamed == 0, "%s: %d events came under another webhook-id", b.what, b.renamed)
 	if !b.loose {
 		r.must(b.twice == 0, "%s: %d events came twice", b.what, b.twice)
-		r.must(b.jumbled == 0, "%s: %d events came behind a later one of their timer", b.what, b.jumbled)
+		r.must(b.jumbled == 0, "%s: %d events came behind a later one of their timer, such as %s", b.what, b.jumbled, b.example)
 	}
 	r.Broken = append(r.Broken, b.broken...)
 	return nil
