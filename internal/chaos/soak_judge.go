@@ -17,6 +17,24 @@ func (s *soak) judgeSoak(ctx context.Context) error {
 	if err := s.comeToRest(ctx); err != nil {
 		return err
 	}
+	if err := s.judgePromises(ctx); err != nil {
+		return err
+	}
+	if err := s.judgeAudit(ctx); err != nil {
+		return err
+	}
+	s.judgeGrowth()
+	if ends := s.unexpected(); len(ends) > 0 {
+		s.row.must(false, "%s", strings.Join(ends, "; "))
+	}
+	if err := s.stopAll(); err != nil {
+		return err
+	}
+	return s.judgeHistory(ctx)
+}
+
+// judgePromises holds what the clients of the run have been promised to what came.
+func (s *soak) judgePromises(ctx context.Context) error {
 	missing, distant := s.ledger.waiting(time.Now().Add(soakAway / 2))
 	s.report.ledgerSums = s.ledger.total()
 	s.judgeTimers(missing)
@@ -32,17 +50,7 @@ func (s *soak) judgeSoak(ctx context.Context) error {
 		return err
 	}
 	s.row.must(s.report.addsUp(), "the account does not add up: not every acknowledged timer is in one of its sums")
-	if err := s.judgeAudit(ctx); err != nil {
-		return err
-	}
-	s.judgeGrowth()
-	if ends := s.unexpected(); len(ends) > 0 {
-		s.row.must(false, "%s", strings.Join(ends, "; "))
-	}
-	if err := s.stopAll(); err != nil {
-		return err
-	}
-	return s.judgeHistory(ctx)
+	return nil
 }
 
 // comeToRest waits until all that was to arrive has, and is on record, or nothing

@@ -75,7 +75,7 @@ func (l *ledger) hold(p *promise, a arrival) {
 		l.sums.Renamed++
 	case a.at.Before(due):
 		l.sums.Early++
-	case !a.again:
+	case !a.again && a.action == 0: // others come when those before them have ended
 		l.late = append(l.late, a.at.Sub(due))
 	}
 }
