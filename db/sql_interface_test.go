@@ -291,25 +291,12 @@ func TestScheduleRefusesWhatTheAPIRefuses(t *testing.T) {
 				continue
 			}
 			bySQL = append(bySQL, id)
-			byGo = append(byGo, db.NewTimer{ID: minoots.NewID(), TenantID: tenant, Spec: withDefaults(spec)})
+			byGo = append(byGo, db.NewTimer{ID: minoots.NewID(), TenantID: tenant, Spec: spec.WithDefaults()})
 		}
 	}
 	assert.Equal(t, len(bySQL)+recurring+2, count(t, database, "SELECT count(*) FROM minoots.timers"),
 		"what is refused leaves nothing; two are accepted by SQL alone")
 	assertStoredAlike(t, database, d, bySQL, byGo)
-}
-
-// withDefaults writes defaults out, as the API does before it stores.
-func withDefaults(spec minoots.TimerSpec) minoots.TimerSpec {
-	if spec.ActionBundle != nil {
-		full := spec.ActionBundle.WithDefaults()
-		spec.ActionBundle = &full
-	}
-	if spec.AgentBinding != nil {
-		full := spec.AgentBinding.WithDefaults()
-		spec.AgentBinding = &full
-	}
-	return spec
 }
 
 // assertStoredAlike holds timers that SQL wrote to those that Go writes for the
@@ -464,7 +451,7 @@ func (j *judge) check(r *rapid.T, raw []byte, spec minoots.TimerSpec) (bad []min
 		duration = (*int64)(spec.Duration)
 	}
 	if spec.ActionBundle != nil {
-		bundle, _ = json.Marshal(withDefaults(spec).ActionBundle)
+		bundle, _ = json.Marshal(spec.WithDefaults().ActionBundle)
 	}
 	var at *time.Time
 	if spec.FireAt != nil {
@@ -1108,7 +1095,7 @@ func BenchmarkScheduleSQL(b *testing.B) {
 		{"100 in a transaction", 100, call("SELECT minoots.schedule('acme', $1) FROM generate_series(1, 100)", one)},
 		{"only the check", 100, call("SELECT minoots.check_timer('acme', $1) FROM generate_series(1, 100)", one)},
 		{"by TimerCreate", 1, func() error {
-			_, err := d.TimerCreate(b.Context(), []db.NewTimer{{ID: minoots.NewID(), TenantID: "acme", Spec: withDefaults(spec)}})
+			_, err := d.TimerCreate(b.Context(), []db.NewTimer{{ID: minoots.NewID(), TenantID: "acme", Spec: spec.WithDefaults()}})
 			return err
 		}},
 	} {
