@@ -130,8 +130,8 @@ func TestValidateRefuses(t *testing.T) {
 		{"jitterMs", "from 0 to 86400000", func(s *minoots.TimerSpec) { s.JitterMs = -1 }},
 		{"jitterMs", "from 0 to 86400000", func(s *minoots.TimerSpec) { s.JitterMs = 86_400_001 }},
 		{"misfire.policy", "fire_once, fire_all or skip", func(s *minoots.TimerSpec) { s.Misfire.Policy = "sometimes" }},
-		{"misfire.graceMs", "from 0 to a year", func(s *minoots.TimerSpec) { s.Misfire.GraceMs = -1 }},
-		{"misfire.graceMs", "from 0 to a year", func(s *minoots.TimerSpec) { s.Misfire.GraceMs = 365*86_400_000 + 1 }},
+		{"misfire.graceMs", "from 0 to 31536000000 (a year)", func(s *minoots.TimerSpec) { s.Misfire.GraceMs = -1 }},
+		{"misfire.graceMs", "from 0 to 31536000000 (a year)", func(s *minoots.TimerSpec) { s.Misfire.GraceMs = 365*86_400_000 + 1 }},
 		{binding, "adapter and a target", func(s *minoots.TimerSpec) { s.AgentBinding.Adapter = "" }},
 		{binding, "adapter and a target", func(s *minoots.TimerSpec) { s.AgentBinding.Target = "" }},
 		{binding + ".adapter", "at most 64", func(s *minoots.TimerSpec) { s.AgentBinding.Adapter += "a" }},
@@ -176,7 +176,7 @@ func TestValidateRefuses(t *testing.T) {
 		{action + ".kind", "needs an agentBinding", func(s *minoots.TimerSpec) {
 			s.AgentBinding, s.ActionBundle.Actions[0].Kind = nil, minoots.KindAgentPrompt
 		}},
-		{"misfire.maxLatenessMs", "from 0 to a year", func(s *minoots.TimerSpec) { s.Misfire.MaxLatenessMs = -1 }},
+		{"misfire.maxLatenessMs", "from 0 to 31536000000 (a year)", func(s *minoots.TimerSpec) { s.Misfire.MaxLatenessMs = -1 }},
 		{"actionBundle.actions[1].id", "twice in the bundle", func(s *minoots.TimerSpec) { s.ActionBundle.Actions[1].ID = "wake" }},
 	} {
 		s := good()

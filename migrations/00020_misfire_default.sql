@@ -34,9 +34,9 @@ BEGIN
     IF minoots.text_of(misfire -> 'policy') NOT IN ('', 'fire_once', 'fire_all', 'skip') THEN
         bad := minoots.note(bad, 'misfire.policy', 'must be fire_once, fire_all or skip');
     END IF;
-    bad := minoots.check_range(bad, misfire -> 'graceMs', 'misfire.graceMs', 0, 31536000000, 'must be from 0 to a year');
+    bad := minoots.check_range(bad, misfire -> 'graceMs', 'misfire.graceMs', 0, 31536000000, 'must be from 0 to 31536000000 (a year)');
     RETURN minoots.check_range(bad, misfire -> 'maxLatenessMs', 'misfire.maxLatenessMs', 0, 31536000000,
-        'must be from 0 to a year');
+        'must be from 0 to 31536000000 (a year)');
 END $$;
 
 -- parse_duration reads "90s", "1h30m", "2d", ISO 8601, or a number of milliseconds, to the nanosecond.
