@@ -3,8 +3,9 @@
 // encoding/json is lenient where a service must not be: it takes fields that it
 // does not know, keys in the wrong case, keys that stand twice, lone surrogates
 // and NUL characters that Postgres cannot store, and its errors seldom say where.
-// A Decoder reads the text once before encoding/json does, beside the shape of
-// the Go type, and says what is wrong as a path and a sentence:
+// A Decoder reads the text once, beside the shape of the Go type, stores what it
+// reads as encoding/json would, in a third of the time, and says what is wrong as a
+// path and a sentence:
 //
 //	actionBundle.actions[2].kind must be a string
 //
@@ -66,26 +67,34 @@ func New[T any](maxDepth int) *Decoder[T] {
 	return &Decoder[T]{shape: shapes{}.of(reflect.TypeFor[T]()), maxDepth: maxDepth}
 }
 
-// Decode reads the text into v. An error is an *Error.
+// Decode reads the text into v, whose maps and slices must be nil. An error is an
+// *Error, and leaves v half written. What it takes, it stores as json.Unmarshal
+// would: FuzzDecode holds that.
 func (d *Decoder[T]) Decode(text []byte, v *T) error {
-	if err := d.scan(text, false); err != nil {
-		return err
+	s := scanner{text: text, maxDepth: d.maxDepth}
+	if !s.document(d.shape, reflect.ValueOf(v).Elem()) || len(s.bad) > 0 {
+		return &Error{Reason: s.reason, Fields: s.bad}
 	}
-	if json.Unmarshal(text, v) == nil {
+	if !s.refused {
 		return nil
 	}
-	// A type that decodes itself has refused its value. Which one is looked for
+	// A type that decodes itself has refused its value. Which ones do is looked for
 	// only now, because it means to decode each of them once more.
-	if err := d.scan(text, true); err != nil {
-		return err
+	s = scanner{text: text, maxDepth: d.maxDepth, trial: true}
+	if !s.document(d.shape, place{}) || len(s.bad) > 0 {
+		return &Error{Reason: s.reason, Fields: s.bad}
 	}
 	return &Error{Fields: []Field{{Message: "does not decode"}}}
 }
 
-func (d *Decoder[T]) scan(text []byte, trial bool) error {
-	s := scanner{text: text, maxDepth: d.maxDepth, trial: trial}
-	if s.document(d.shape) && len(s.bad) == 0 {
-		return nil
+// Unmarshal is json.Unmarshal, sooner: for text that may be of any kind, but is
+// nearly always what Decode takes. exact says that it was, and so had no field that
+// is not known.
+func (d *Decoder[T]) Unmarshal(text []byte, v *T) (exact bool, err error) {
+	before := *v
+	if d.Decode(text, v) == nil {
+		return true, nil
 	}
-	return &Error{Reason: s.reason, Fields: s.bad}
+	*v = before
+	return false, json.Unmarshal(text, v)
 }
