@@ -2,11 +2,11 @@ package workers
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/jsonwrite"
 )
 
 // Planner makes jobs of deliveries and decides where each runs: here at once, if
@@ -53,13 +53,17 @@ func (p *Planner) Plan(_ context.Context, deliveries []minoots.Delivery) (*db.Jo
 	return &pl.jobs, nil
 }
 
+// argsEncoder writes the arguments of an actionJob, which has the fields of its
+// Delivery.
+var argsEncoder = jsonwrite.New[minoots.Delivery]()
+
 // place decides where one delivery runs.
 func (p *Planner) place(pl *plan, i int, d *minoots.Delivery, now time.Time) error {
-	args := actionJob{Delivery: *d}
+	args := *d
 	if args.Policy.IsDefault() {
 		args.Policy = minoots.RetryPolicy{} // left out; see actionJob
 	}
-	text, err := json.Marshal(&args)
+	text, err := argsEncoder.Append(nil, &args)
 	if err != nil {
 		return &minoots.Error{Code: minoots.CodeInvalid, Message: "the delivery cannot be written as JSON", Err: err}
 	}

@@ -67,7 +67,7 @@ func New[T any](maxDepth int) *Decoder[T] {
 	return &Decoder[T]{shape: shapes{}.of(reflect.TypeFor[T]()), maxDepth: maxDepth}
 }
 
-// Decode reads the text into v, whose maps and slices must be nil. An error is an
+// Decode reads the text into v, whose pointers, maps and slices must be nil. An error is an
 // *Error, and leaves v half written. What it takes, it stores as json.Unmarshal
 // would: FuzzDecode holds that.
 func (d *Decoder[T]) Decode(text []byte, v *T) error {
