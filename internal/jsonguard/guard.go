@@ -16,6 +16,7 @@ package jsonguard
 import (
 	"encoding/json"
 	"reflect"
+	"sync"
 )
 
 // Error says what is wrong with a text.
@@ -71,20 +72,32 @@ func New[T any](maxDepth int) *Decoder[T] {
 // *Error, and leaves v half written. What it takes, it stores as json.Unmarshal
 // would: FuzzDecode holds that.
 func (d *Decoder[T]) Decode(text []byte, v *T) error {
-	s := scanner{text: text, maxDepth: d.maxDepth}
-	if !s.document(d.shape, reflect.ValueOf(v).Elem()) || len(s.bad) > 0 {
-		return &Error{Reason: s.reason, Fields: s.bad}
-	}
-	if !s.refused {
-		return nil
+	refused, err := d.scan(text, reflect.ValueOf(v).Elem(), false)
+	if !refused || err != nil {
+		return err
 	}
 	// A type that decodes itself has refused its value. Which ones do is looked for
 	// only now, because it means to decode each of them once more.
-	s = scanner{text: text, maxDepth: d.maxDepth, trial: true}
-	if !s.document(d.shape, place{}) || len(s.bad) > 0 {
-		return &Error{Reason: s.reason, Fields: s.bad}
+	if _, err := d.scan(text, place{}, true); err != nil {
+		return err
 	}
 	return &Error{Fields: []Field{{Message: "does not decode"}}}
+}
+
+// scanners are kept, because they are large: a goroutine's stack would have to grow
+// for one.
+var scanners = sync.Pool{New: func() any { return new(scanner) }}
+
+func (d *Decoder[T]) scan(text []byte, to place, trial bool) (refused bool, err error) {
+	s := scanners.Get().(*scanner)
+	s.text, s.pos, s.depth, s.maxDepth, s.trial = text, 0, 0, d.maxDepth, trial
+	s.refused, s.reason, s.bad = false, Invalid, nil
+	if !s.document(d.shape, to) || len(s.bad) > 0 {
+		err = &Error{Reason: s.reason, Fields: s.bad}
+	}
+	refused, s.text, s.bad = s.refused, nil, nil
+	scanners.Put(s)
+	return refused, err
 }
 
 // Unmarshal is json.Unmarshal, sooner: for text that may be of any kind, but is

@@ -176,8 +176,9 @@ func (s *scanner) plain(start, end int, escaped bool) string {
 	return plain
 }
 
-// interned holds short strings that were read before: a batch says the same kinds,
-// names and keys a thousand times, and need not hold each a thousand times.
+// interned holds short strings that were read before, be it in another text: a batch
+// says the same kinds, names and keys a thousand times, and need not hold each a
+// thousand times.
 type interned [64]string
 
 func (t *interned) get(b []byte) string {
