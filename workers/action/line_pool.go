@@ -118,10 +118,11 @@ func (p *linePool) dialFor(to origin, wait *lineWait) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	o := p.origins[to]
-	if o.leave(wait) {
+	asked := o.leave(wait)
+	p.closed(to, o)
+	if asked {
 		wait.ready <- lineOrError{err: err}
 	}
-	p.closed(to, o)
 }
 
 // await waits for a line, or until ctx ends.
