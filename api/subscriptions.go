@@ -232,6 +232,9 @@ func (a *API) testSubscription(ctx context.Context, in *subscriptionInput) (*sub
 	if a.deliver == nil {
 		return nil, minoots.Errorf(minoots.CodeUnavailable, "this replica sends no webhooks")
 	}
+	if s.Headers, _, err = a.db.SubscriptionHeaders(ctx, s.TenantID, s.ID); err != nil {
+		return nil, err
+	}
 	d, err := s.TestDelivery(minoots.NewID(), minoots.InstantOf(a.db.Clock().Now()))
 	if err != nil {
 		return nil, err

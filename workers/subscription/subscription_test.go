@@ -34,7 +34,7 @@ func TestSubscriptionGetsItsEvents(t *testing.T) {
 	for _, one := range w.receiver.all() {
 		assert.Equal(t, "acme", one.event.TenantID)
 		assert.Equal(t, minoots.EventTimerScheduled, one.event.Type)
-		assert.Equal(t, "mine", one.header.Get("X-Own"))
+		assert.Equal(t, token, one.header.Get("X-Own"))
 		assert.Equal(t, one.event.TimerID.String(), one.header.Get("X-Minoots-Timer-Id"))
 		mac := hmac.New(sha256.New, secret)
 		mac.Write([]byte(one.header.Get("Webhook-Id") + "." + one.header.Get("Webhook-Timestamp") + "." + string(one.body)))

@@ -1,6 +1,7 @@
 package subscription_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/seal"
 	"github.com/minoots/minoots/internal/testdb"
 	"github.com/minoots/minoots/workers"
 	"github.com/minoots/minoots/workers/action"
@@ -28,6 +31,8 @@ func TestMain(m *testing.M) { testdb.Main(m) }
 const (
 	soon = 60 * time.Second // how long a test waits for what must come
 	tick = 20 * time.Millisecond
+
+	token = "receivers-own-token" // what nobody is to see
 )
 
 // world is a database with two tenants, and a receiver.
@@ -36,6 +41,25 @@ type world struct {
 	*testdb.DB
 	db       *db.DB
 	receiver *receiver
+	said     buffer // what workers log
+}
+
+// buffer is a log.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 func newWorld(t testing.TB) *world {
@@ -51,9 +75,16 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func (w *world) connect(url string) *db.DB {
+// connect connects as a replica with these operator's keys.
+func (w *world) connect(url string, keys ...string) *db.DB {
 	w.Helper()
-	d, err := db.Connect(w.Context(), db.Config{URL: url, Name: "test", MaxConns: 5, Log: slog.New(slog.DiscardHandler)})
+	var ring *seal.Ring
+	if len(keys) > 0 {
+		var err error
+		ring, err = seal.Parse(strings.Join(keys, ","))
+		require.NoError(w, err)
+	}
+	d, err := db.Connect(w.Context(), db.Config{URL: url, Name: "test", MaxConns: 5, Keys: ring, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(w, err)
 	w.Cleanup(d.Close)
 	return d
@@ -106,8 +137,13 @@ func (r *receiver) ids() map[string]int {
 
 func (w *world) subscribe(tenant string, topics ...string) minoots.Subscription {
 	w.Helper()
+	return w.subscribeTo(w.receiver.server.URL, tenant, topics...)
+}
+
+func (w *world) subscribeTo(url, tenant string, topics ...string) minoots.Subscription {
+	w.Helper()
 	s, err := w.db.SubscriptionCreate(w.Context(), minoots.Subscription{
-		ID: minoots.NewID(), TenantID: tenant, URL: w.receiver.server.URL, Topics: topics, Headers: map[string]string{"X-Own": "mine"},
+		ID: minoots.NewID(), TenantID: tenant, URL: url, Topics: topics, Headers: map[string]string{"X-Own": token},
 		RetryPolicy: minoots.RetryPolicy{MaxAttempts: 3, BackoffInitialMs: 50, BackoffMultiplier: 1, BackoffMaxMs: 50},
 	})
 	require.NoError(w, err)
@@ -143,12 +179,14 @@ func (w *world) deliveries(n int, s minoots.Subscription, status minoots.Deliver
 	w.eventually(n, "SELECT count(*) FROM minoots.subscription_deliveries WHERE subscription_id = $1 AND status = $2", s.ID, status)
 }
 
-// work runs workers.
-func (w *world) work(d *db.DB, s *subscription.Sender) {
+// work runs workers, with many places or with so many.
+func (w *world) work(d *db.DB, s *subscription.Sender, places ...int) {
 	w.Helper()
+	places = append(places, 0)
 	actions := action.NewRegistry(action.Config{Secrets: workers.NewSecrets(d), Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	made, err := workers.New(workers.Config{
-		DB: d, Actions: actions, Replica: minoots.NewID().String(), Log: slog.New(slog.DiscardHandler), Grace: time.Second,
+		DB: d, Actions: actions, Replica: minoots.NewID().String(), Grace: time.Second, Concurrency: places[0],
+		Log:     slog.New(slog.NewTextHandler(&w.said, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Breaker: workers.Breaker{Failures: 1000, Share: 1, Least: 1000}, Subscriptions: s.Subscribed,
 	})
 	require.NoError(w, err)
