@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -115,7 +116,13 @@ func newSubscriptionsRedeliver() *cobra.Command {
 		for _, id := range ids[1:] {
 			d, err := c.Redeliver(cmd.Context(), ids[0], id)
 			if err != nil {
-				return fmt.Errorf("delivery %s: %w", id, err)
+				var why *minoots.Error
+				if errors.As(err, &why) {
+					which := *why
+					which.Message = "delivery " + id.String() + ": " + why.Message
+					return &which
+				}
+				return err
 			}
 			if *asJSON {
 				err = printLine(cmd.OutOrStdout(), d)
