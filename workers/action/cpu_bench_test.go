@@ -5,6 +5,8 @@ package action
 import (
 	"bufio"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -16,26 +18,44 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// receiverProcess is set in the process that BenchmarkDelivery delivers to.
+// receiverProcess is set in the process that BenchmarkDelivery delivers to: to the
+// protocol it is to speak.
 const receiverProcess = "MINOOTS_TEST_RECEIVER"
 
 // TestReceiverProcess is no test: it is the receiver of BenchmarkDelivery, for as
 // long as that keeps its standard input open.
 func TestReceiverProcess(t *testing.T) {
-	if os.Getenv(receiverProcess) == "" {
+	protocol := os.Getenv(receiverProcess)
+	if protocol == "" {
 		t.Skip("is run by BenchmarkDelivery")
 	}
-	fmt.Println("receiver: " + minimalReceiver(t))
+	url := ""
+	if protocol == "http" {
+		url = "http://" + minimalReceiver(t)
+	} else {
+		s := httptest.NewUnstartedServer(answering(http.StatusNoContent, ""))
+		s.EnableHTTP2 = protocol == "http2"
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		url = s.URL
+	}
+	fmt.Println("receiver: " + url)
 	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 }
 
 // BenchmarkDelivery is the CPU time that a delivery costs this process, system
 // calls included, without the receiver's: that is another process. It is the
-// figure to compare by, since a busy machine distorts it least.
+// figure to compare by, since a busy machine distorts it least (docs/adr/0025).
 func BenchmarkDelivery(b *testing.B) {
-	url := "http://" + receiverApart(b) + "/hook"
+	for _, protocol := range []string{"http", "https", "http2"} {
+		b.Run(protocol, func(b *testing.B) { benchDelivery(b, receiverApart(b, protocol)+"/hook") })
+	}
+}
+
+func benchDelivery(b *testing.B, url string) {
 	w := NewWebhook(Config{Secrets: fixedSecrets{[]byte("0123456789abcdef01234567")}, Allow: loopback})
 	b.Cleanup(w.Close)
+	w.transport.TLSClientConfig.InsecureSkipVerify = true
 	d := testDelivery(minoots.KindWebhook, `{"url": "`+url+`"}`)
 	b.SetParallelism(64)
 	b.ReportAllocs()
@@ -51,11 +71,11 @@ func BenchmarkDelivery(b *testing.B) {
 	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N)/1e3, "cpu-µs/op")
 }
 
-// receiverApart starts a receiver in a process of its own and gives its address.
-func receiverApart(b *testing.B) string {
+// receiverApart starts a receiver in a process of its own and gives its URL.
+func receiverApart(b *testing.B, protocol string) string {
 	b.Helper()
 	child := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestReceiverProcess$")
-	child.Env = append(os.Environ(), receiverProcess+"=1")
+	child.Env = append(os.Environ(), receiverProcess+"="+protocol)
 	in, err := child.StdinPipe()
 	require.NoError(b, err)
 	out, err := child.StdoutPipe()
@@ -63,8 +83,8 @@ func receiverApart(b *testing.B) string {
 	require.NoError(b, child.Start())
 	b.Cleanup(func() { _, _ = in.Close(), child.Wait() })
 	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if address, ok := strings.CutPrefix(lines.Text(), "receiver: "); ok {
-			return address
+		if url, ok := strings.CutPrefix(lines.Text(), "receiver: "); ok {
+			return url
 		}
 	}
 	b.Fatal("the receiver did not start")

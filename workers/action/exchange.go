@@ -19,7 +19,7 @@ func (s *sender) exchange(ctx context.Context, m *message, secrets [][]byte) (*h
 	// Signed with the time of sending, not of firing: receivers refuse what is
 	// minutes old, and a fifth attempt may be an hour after the first.
 	at, to := s.now(), originTo(m.target)
-	if m.plain() && !(to.tls && s.http2.has(to)) {
+	if m.plain() && (!to.tls || !s.http2.has(to)) {
 		buffer := outgoing.Get().(*[]byte)
 		defer outgoing.Put(buffer)
 		if request := m.appendPlain((*buffer)[:0], secrets, at, s.userAgent[0]); request != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/minoots/minoots"
 )
@@ -106,17 +107,44 @@ func FuzzLineAnswersAsNetHTTP(f *testing.F) {
 	} {
 		f.Add(answer)
 	}
-	f.Fuzz(func(t *testing.T, answer string) {
-		url, _ := scripted(t, answer, true)
-		w := testWebhook(t)
-		plain := testMessage(t, "POST", url, nil, []byte(`1`))
-		require.True(t, plain.plain())
-		unusual := testMessage(t, "POST", url, map[string]string{"X-Pad": strings.Repeat("x", plainLimit)}, []byte(`1`))
-		require.False(t, unusual.plain())
-		var line, nethttp minoots.Outcome
-		ours := w.send(t.Context(), plain, time.Minute, nil, &line)
-		theirs := w.send(t.Context(), unusual, time.Minute, nil, &nethttp)
-		require.Equal(t, theirs, ours, "%q", answer)
-		require.Equal(t, nethttp, line, "%q", answer)
+	f.Fuzz(requireSameAnswer)
+}
+
+// The same, of answers made of pieces that each mean something.
+func TestLineAnswersAsNetHTTP(t *testing.T) {
+	t.Parallel()
+	pick := func(t *rapid.T, name string, of ...string) string { return rapid.SampledFrom(of).Draw(t, name) }
+	rapid.Check(t, func(r *rapid.T) {
+		var answer strings.Builder
+		for range rapid.IntRange(0, 2).Draw(r, "interim") {
+			answer.WriteString(pick(r, "before", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", "HTTP/1.0 199 Odd\nA: b\n\n", "\r\n"))
+		}
+		answer.WriteString(pick(r, "version", "HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "HTTP/1.9", "http/1.1", ""))
+		answer.WriteString(pick(r, "status", " 200 OK\r\n", " 204 \r\n", " 304 Not Modified\r\n", " 500\r\n", " 101 Switching\r\n", " 302 Found\r\n", " 20 x\r\n", " -20 x\r\n", "\r\n"))
+		for range rapid.IntRange(0, 3).Draw(r, "headers") {
+			answer.WriteString(pick(r, "header", "Content-Length: 4\r\n", "Content-Length: 6\r\n", "Content-Length: 0\r\n", "Content-Length: 4, 4\r\n",
+				"Transfer-Encoding: chunked\r\n", "Transfer-Encoding: identity\r\n", "Connection: close\r\n", "Connection: keep-alive\r\n",
+				"Trailer: Content-Length\r\n", "Retry-After: 9\r\n", "Webhook-Delivery: abort-message\r\n", ": x\r\n", "A b: c\r\n", " folded\r\n", "X: \x00\r\n", "Location: /a\n"))
+		}
+		answer.WriteString(pick(r, "end", "\r\n", "\n", ""))
+		answer.WriteString(pick(r, "body", "", "done", "4\r\ndone\r\n0\r\n\r\n", "4;x=y\r\ndone\r\n0\r\nT: v\r\n\r\n", "ffffffffffffffffff\r\n", "donedonedone", "\x00\xff"))
+		requireSameAnswer(t, answer.String())
 	})
+}
+
+// requireSameAnswer sends two messages to who gives this answer: one that goes over a
+// line, and one that is too large for it.
+func requireSameAnswer(t *testing.T, answer string) {
+	url, _ := scripted(t, answer, true)
+	w := testWebhook(t)
+	plain := testMessage(t, "POST", url, nil, []byte(`1`))
+	require.True(t, plain.plain())
+	unusual := testMessage(t, "POST", url, map[string]string{"X-Pad": strings.Repeat("x", plainLimit)}, []byte(`1`))
+	require.False(t, unusual.plain())
+	var line, nethttp minoots.Outcome
+	ours := w.send(t.Context(), plain, time.Minute, nil, &line)
+	theirs := w.send(t.Context(), unusual, time.Minute, nil, &nethttp)
+	require.Equal(t, theirs, ours, "%q", answer)
+	require.Equal(t, nethttp, line, "%q", answer)
+	w.Close()
 }

@@ -85,7 +85,8 @@ func (m *message) header(secrets [][]byte, at time.Time, userAgent []string) htt
 	// A kept connection that the receiver closes just as we write to it is no
 	// failed attempt. net/http sends again on a fresh one if the request is
 	// idempotent, and a webhook is: that is what webhook-id is for. An empty list
-	// under this name says so to net/http and sends no header.
+	// under this name says so to net/http and sends no header. A line does the same
+	// of itself.
 	header["Idempotency-Key"] = nil
 	for name, value := range m.headers {
 		header.Set(name, value)
