@@ -22,6 +22,32 @@ func (d *DB) TimerGet(ctx context.Context, tenant string, id minoots.ID) (minoot
 	return t, notFound(translate(err), "timer")
 }
 
+//go:embed query/timer_bare.sql
+var timerBareSQL string
+
+// TimerToChange is TimerGet for a change to come: its last firing is there only if it
+// has had one, at the cost of another statement.
+func (d *DB) TimerToChange(ctx context.Context, tenant string, id minoots.ID) (minoots.Timer, error) {
+	t, err := scanTimer(d.pool.QueryRow(ctx, timerBareSQL, id, tenant))
+	if err != nil {
+		return t, notFound(translate(err), "timer")
+	}
+	if t.Occurrence > 0 {
+		err = d.addFiring(ctx, &t)
+	}
+	return t, err
+}
+
+// addFiring gives a timer that was read without it its last firing, unless it has
+// had another since.
+func (d *DB) addFiring(ctx context.Context, t *minoots.Timer) error {
+	now, err := d.TimerGet(ctx, t.TenantID, t.ID)
+	if err == nil && now.Occurrence == t.Occurrence {
+		t.LastFiring = now.LastFiring
+	}
+	return err
+}
+
 //go:embed query/timer_many.sql
 var timerManySQL string
 
