@@ -114,13 +114,9 @@ func (d *DB) TimerPage(ctx context.Context, tenant string, p TimerPageRequest) (
 }
 
 func (d *DB) timerPage(ctx context.Context, tenant string, p TimerPageRequest, few int) ([]minoots.Timer, error) {
-	f, err := p.columns()
+	args, err := p.args(tenant, few)
 	if err != nil {
 		return nil, err
-	}
-	args := []any{
-		tenant, optionalTime(p.After.FireAt), p.After.ID, f.statuses, f.name, f.prefix, f.requestedBy, f.labels,
-		f.dueAfter, f.dueBefore, p.Limit, few + 1,
 	}
 	// CacheDescribe plans with the values at hand; see timer_page.sql.
 	rows, err := d.pool.Query(ctx, timerPageSQL, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
@@ -129,6 +125,15 @@ func (d *DB) timerPage(ctx context.Context, tenant string, p TimerPageRequest, f
 	}
 	timers, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (minoots.Timer, error) { return scanTimer(row) })
 	return timers, translate(err)
+}
+
+// args are the parameters of timer_page.sql.
+func (p *TimerPageRequest) args(tenant string, few int) ([]any, error) {
+	f, err := p.columns()
+	return []any{
+		tenant, optionalTime(p.After.FireAt), p.After.ID, f.statuses, f.name, f.prefix, f.requestedBy, f.labels,
+		f.dueAfter, f.dueBefore, p.Limit, few + 1,
+	}, err
 }
 
 // filterColumns is a filter as statements take it: nil is off.
