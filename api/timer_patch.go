@@ -70,7 +70,7 @@ const patchTries = 20
 func (a *API) updateTimer(ctx context.Context, in *updateTimerInput) (*timerOutput, error) {
 	tenant := principalOf(ctx).TenantID
 	for try := 1; ; try++ {
-		timer, err := a.db.TimerGet(ctx, tenant, in.ID)
+		timer, err := a.db.TimerToChange(ctx, tenant, in.ID)
 		if err != nil {
 			return nil, err
 		}

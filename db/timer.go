@@ -137,19 +137,17 @@ var timerCancelSQL string
 // stands. One that is over is given unchanged; one whose actions are running is
 // CodeConflict: the fire won.
 func (d *DB) TimerCancel(ctx context.Context, tenant string, id minoots.ID, reason, by *string) (minoots.Timer, error) {
-	var was minoots.Status
-	var cancelled bool
-	err := d.pool.QueryRow(ctx, timerCancelSQL, id, tenant, reason, by).Scan(&was, &cancelled)
+	out, was, cancelled, err := d.change(ctx, timerCancelSQL, false, id, tenant, reason, by)
 	d.writes.note(writeCancel, err)
 	if err != nil {
-		return minoots.Timer{}, notFound(translate(err), "timer")
+		return minoots.Timer{}, err
 	}
 	if !cancelled && !was.Terminal() {
 		return minoots.Timer{}, &minoots.Error{
 			Code: minoots.CodeConflict, Message: "the timer has fired and its actions are running; it can no longer be cancelled",
 		}
 	}
-	return d.TimerGet(ctx, tenant, id)
+	return out.Timer, nil
 }
 
 // timerColumns is a batch of timers turned on its side: one array a column.

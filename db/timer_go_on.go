@@ -46,7 +46,7 @@ func (d *DB) resumeRecurring(ctx context.Context, t minoots.Timer, policy minoot
 		for _, o := range v.skipped {
 			numbers, due, why = append(numbers, int32(o.number)), append(due, o.due), append(why, o.reason)
 		}
-		out, was, changed, err := d.change(ctx, timerGoOnSQL, t.ID, t.TenantID, version, v.next.at, optionalTime(v.next.due), v.number,
+		out, was, changed, err := d.change(ctx, timerGoOnSQL, true, t.ID, t.TenantID, version, v.next.at, optionalTime(v.next.due), v.number,
 			policy, v.reason, numbers, due, why)
 		if err != nil || changed || was == minoots.StatusScheduled {
 			return out, err

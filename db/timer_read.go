@@ -22,6 +22,32 @@ func (d *DB) TimerGet(ctx context.Context, tenant string, id minoots.ID) (minoot
 	return t, notFound(translate(err), "timer")
 }
 
+//go:embed query/timer_bare.sql
+var timerBareSQL string
+
+// TimerToChange is TimerGet for a change to come: its last firing is there only if it
+// has had one, at the cost of another statement.
+func (d *DB) TimerToChange(ctx context.Context, tenant string, id minoots.ID) (minoots.Timer, error) {
+	t, err := scanTimer(d.pool.QueryRow(ctx, timerBareSQL, id, tenant))
+	if err != nil {
+		return t, notFound(translate(err), "timer")
+	}
+	if t.Occurrence > 0 {
+		err = d.addFiring(ctx, &t)
+	}
+	return t, err
+}
+
+// addFiring gives a timer that was read without it its last firing, unless it has
+// had another since.
+func (d *DB) addFiring(ctx context.Context, t *minoots.Timer) error {
+	now, err := d.TimerGet(ctx, t.TenantID, t.ID)
+	if err == nil && now.Occurrence == t.Occurrence {
+		t.LastFiring = now.LastFiring
+	}
+	return err
+}
+
 //go:embed query/timer_many.sql
 var timerManySQL string
 
@@ -88,13 +114,9 @@ func (d *DB) TimerPage(ctx context.Context, tenant string, p TimerPageRequest) (
 }
 
 func (d *DB) timerPage(ctx context.Context, tenant string, p TimerPageRequest, few int) ([]minoots.Timer, error) {
-	f, err := p.columns()
+	args, err := p.args(tenant, few)
 	if err != nil {
 		return nil, err
-	}
-	args := []any{
-		tenant, optionalTime(p.After.FireAt), p.After.ID, f.statuses, f.name, f.prefix, f.requestedBy, f.labels,
-		f.dueAfter, f.dueBefore, p.Limit, few + 1,
 	}
 	// CacheDescribe plans with the values at hand; see timer_page.sql.
 	rows, err := d.pool.Query(ctx, timerPageSQL, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
@@ -103,6 +125,15 @@ func (d *DB) timerPage(ctx context.Context, tenant string, p TimerPageRequest, f
 	}
 	timers, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (minoots.Timer, error) { return scanTimer(row) })
 	return timers, translate(err)
+}
+
+// args are the parameters of timer_page.sql.
+func (p *TimerPageRequest) args(tenant string, few int) ([]any, error) {
+	f, err := p.columns()
+	return []any{
+		tenant, optionalTime(p.After.FireAt), p.After.ID, f.statuses, f.name, f.prefix, f.requestedBy, f.labels,
+		f.dueAfter, f.dueBefore, p.Limit, few + 1,
+	}, err
 }
 
 // filterColumns is a filter as statements take it: nil is off.

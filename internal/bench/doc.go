@@ -24,5 +24,5 @@
 //	receiver.go   where the webhooks arrive; door.go answers most of them
 //
 // and then the steps: limits.go, limit_river.go, create.go, claim.go, storm.go,
-// lateness.go, rest.go, herd.go, notify.go, cost.go, neighbour.go.
+// lateness.go, rest.go, herd.go, notify.go, cost.go, neighbour.go, find.go, import.go.
 package bench

@@ -21,7 +21,7 @@ func find(ctx context.Context, l *lab) error {
 		return err
 	}
 	span := pendingYears * 365 * 24 * time.Hour
-	err = d.seed(ctx, seed{
+	err = d.load(ctx, l, seed{
 		tenant: l.server.tenants[0].id, timers: l.size.found, url: l.receiver.url("far"),
 		first: time.Now().Add(24 * time.Hour), every: span / time.Duration(l.size.found),
 	})
@@ -61,6 +61,11 @@ func find(ctx context.Context, l *lab) error {
 		slices.Sort(took)
 		what := fmt.Sprintf("list 100 of %s timers, %s, median", number(float64(l.size.found)), list.what)
 		l.report.add("F."+list.key, what, took[listTries/2].Seconds()*1000, "ms")
+		if list.key == "label" {
+			if err := l.explain(ctx, d, t.tenant.id, what, list.filter.Labels); err != nil {
+				return err
+			}
+		}
 	}
 	began := time.Now()
 	if err := t.post(ctx, "/v1/timers/cancel", map[string]any{
