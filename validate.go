@@ -105,18 +105,18 @@ func (m *Misfire) allows(late time.Duration) bool {
 	if m == nil {
 		return false
 	}
-	return m.Policy != MisfireSkip || late <= time.Duration(m.GraceMs)*time.Millisecond
+	return m.Policy != MisfireSkip || late <= m.Grace()
 }
 
 func (m *Misfire) validate(bad *problems) {
-	if !slices.Contains([]MisfirePolicy{MisfireFireOnce, MisfireFireAll, MisfireSkip}, m.Policy) {
+	if !slices.Contains([]MisfirePolicy{"", MisfireFireOnce, MisfireFireAll, MisfireSkip}, m.Policy) {
 		bad.add("misfire.policy", "must be fire_once, fire_all or skip")
 	}
 	if m.GraceMs < 0 || m.GraceMs > 365*86_400_000 {
-		bad.add("misfire.graceMs", "must be from 0 to a year")
+		bad.add("misfire.graceMs", "must be from 0 to 31536000000 (a year)")
 	}
 	if m.MaxLatenessMs < 0 || m.MaxLatenessMs > 365*86_400_000 {
-		bad.add("misfire.maxLatenessMs", "must be from 0 to a year")
+		bad.add("misfire.maxLatenessMs", "must be from 0 to 31536000000 (a year)")
 	}
 }
 

@@ -55,6 +55,11 @@ type TimerFilter struct {
 	DueBefore   time.Time // exclusive
 }
 
+// EmptyRange tells whether nothing can be due after the one and before the other.
+func (f *TimerFilter) EmptyRange() bool {
+	return !f.DueAfter.IsZero() && !f.DueBefore.IsZero() && !f.DueAfter.Before(f.DueBefore)
+}
+
 // TimerPageRequest says which page of the timers to read.
 type TimerPageRequest struct {
 	TimerFilter

@@ -97,8 +97,8 @@ func (c *caller) cancelMade(ctx context.Context) error {
 	return nil
 }
 
-// get reads and throws away.
-func (c *caller) get(ctx context.Context, path string) error {
+// get reads the answer only as far as that is needed.
+func (c *caller) get(ctx context.Context, path string, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
 	if err != nil {
 		return err
@@ -111,6 +111,9 @@ func (c *caller) get(ctx context.Context, path string) error {
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("GET %s: HTTP %d", path, res.StatusCode)
+	}
+	if answer != nil {
+		return json.NewDecoder(res.Body).Decode(answer)
 	}
 	_, err = io.Copy(io.Discard, res.Body)
 	return err
