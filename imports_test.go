@@ -48,6 +48,8 @@ var layers = []struct {
 		"what users import to call the service must not drag the service in"},
 	{"internal/eventhub", []string{"", "db", prometheus},
 		"it reads the log for whoever streams it: what it knew of one interface, the others would carry"},
+	{"internal/jsonwrite", []string{""},
+		"every layer writes JSON by it: what it knew of one, the others would carry"},
 	{"internal/cron", []string{""},
 		"when a recurrence is due follows from data alone: the same in the API, the kernel and a terminal without a server"},
 	{"internal/natsconn", []string{nats, prometheus},

@@ -231,10 +231,14 @@ func (c *timerColumns) add(n *NewTimer, anchor minoots.Instant, fired int) error
 }
 
 func (c *timerColumns) args() []any {
+	keys, fingerprints := anyOf(c.keys), c.fingerprints
+	if keys == nil { // of which they are
+		fingerprints = nil
+	}
 	return []any{
 		c.ids, c.tenants, c.names, c.requestedBy, anyOf(c.durationUs), anyOf(c.at), c.jitterMs, c.jitterUs,
 		anyOf(c.labels), anyOf(c.metadata), anyOf(c.bundle), anyOf(c.binding), anyOf(c.misfires), c.actions,
-		anyOf(c.keys), c.fingerprints, anyOf(c.recurrences), anyOf(c.anchors), anyOf(c.maySkip),
+		keys, fingerprints, anyOf(c.recurrences), anyOf(c.anchors), anyOf(c.maySkip),
 	}
 }
 

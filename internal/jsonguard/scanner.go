@@ -49,7 +49,8 @@ func (s *scanner) value(want *shape, optional bool, to place) bool {
 	case '[':
 		ok = s.list(s.fit(want, list, list), to)
 	case '"':
-		fits, escaped := s.fit(want, text, text), false
+		var escaped bool
+		fits := s.fit(want, text, text)
 		if escaped, ok = s.string(); ok && fits != nil {
 			s.storeText(start, escaped, to)
 		}
@@ -75,7 +76,7 @@ func (s *scanner) value(want *shape, optional bool, to place) bool {
 		if s.trial && want != nil {
 			s.try(want, s.text[start:s.pos])
 		}
-		s.storeRaw(want, start, to)
+		s.storeRaw(start, to)
 	}
 	return ok
 }

@@ -141,7 +141,7 @@ func (s *scanner) storeNull(want *shape, to place) {
 }
 
 // storeRaw stores what has no shape, or decodes itself.
-func (s *scanner) storeRaw(want *shape, start int, to place) {
+func (s *scanner) storeRaw(start int, to place) {
 	if !to.IsValid() || s.refused {
 		return
 	}

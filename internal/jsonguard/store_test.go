@@ -31,7 +31,7 @@ type all struct {
 	Inner   *all               `json:"inner,omitempty"`
 	List    []all              `json:"list,omitempty"`
 	Lists   [][]string         `json:"lists,omitempty"`
-	private int
+	_       int
 }
 
 type name string

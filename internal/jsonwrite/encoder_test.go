@@ -90,7 +90,7 @@ func fill(r *rand.Rand, v reflect.Value, depth int) {
 type other struct {
 	Named   string
 	Hidden  int `json:"-"`
-	private int
+	_       int
 	Bytes   []byte         `json:"bytes"`
 	Any     any            `json:"any"`
 	Numbers map[string]int `json:"numbers,omitempty"`
