@@ -2,14 +2,12 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,34 +46,17 @@ func (b *book) String() string {
 // keyed runs a replica with these operator's keys; "" is none.
 func keyed(t *testing.T, url, keys string) (log *book, api, ops string) {
 	t.Helper()
-	log = &book{}
-	cfg := replicaConfig{
-		Config: config.Config{
-			DatabaseURL: config.SecretOf(url), Roles: config.Roles{API: true, Kernel: true, Worker: true},
-			ShutdownGrace: 5 * time.Second, WebhookAllowCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		},
-		Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), HTTP: loopbackListener(t), Ops: loopbackListener(t),
+	cfg := config.Config{
+		DatabaseURL: config.SecretOf(url), Roles: config.Roles{API: true, Kernel: true, Worker: true}, WebhookAllowCIDRs: loopback,
 	}
 	if keys != "" {
 		var err error
 		cfg.SecretsKeys, err = seal.Parse(keys)
 		require.NoError(t, err)
 	}
-	r, err := newReplica(t.Context(), cfg)
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-ended)
-	})
-	select {
-	case <-r.Ready():
-	case err := <-ended:
-		require.NoError(t, err)
-	}
-	return log, "http://" + cfg.HTTP.Addr().String(), "http://" + cfg.Ops.Addr().String()
+	log = &book{}
+	api, ops = runReplica(t, cfg, slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return log, api, ops
 }
 
 func secretsState(t *testing.T, ops string) readiness {
