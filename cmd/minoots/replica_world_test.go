@@ -11,7 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/minoots/minoots/db"
 	"github.com/minoots/minoots/internal/config"
+	"github.com/minoots/minoots/internal/testdb"
 )
 
 func loopbackListener(t *testing.T) net.Listener {
@@ -65,4 +67,13 @@ func get(t *testing.T, url string) (int, []byte) {
 	b, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
 	return res.StatusCode, b
+}
+
+// withAcme connects to a database and makes the tenant acme there.
+func withAcme(t *testing.T, url string) *db.DB {
+	t.Helper()
+	d := testdb.Connect(t, db.Config{URL: url})
+	_, err := d.TenantCreate(t.Context(), "acme", "")
+	require.NoError(t, err)
+	return d
 }
