@@ -53,7 +53,8 @@ type Subscription struct {
 	UpdatedAt    Instant            `json:"updatedAt"`
 	Version      int                `json:"version" doc:"Grows with each change."`
 
-	// Headers may hold secrets: they are stored and sent, and never shown.
+	// Headers may hold secrets: they are stored and sent, and never shown. Nil in
+	// what was read, but for who asks for them.
 	Headers map[string]string `json:"-"`
 }
 
@@ -93,6 +94,22 @@ var DeliveryStatuses = []DeliveryStatus{DeliveryWaiting, DeliveryPaused, Deliver
 type DeliverySubscription struct {
 	ID         ID `json:"id"`
 	DeliveryID ID `json:"deliveryId"`
+	// Sealed is the version of the subscription whose headers are sealed: they do not
+	// stand in the action, and are put there for an attempt. 0 if they do.
+	Sealed int `json:"sealed,omitempty"`
+}
+
+// WithHeaders gives a subscription's delivery with these headers.
+func (d Delivery) WithHeaders(headers map[string]string) (Delivery, error) {
+	var parameters struct {
+		URL  string          `json:"url"`
+		Body json.RawMessage `json:"body"`
+	}
+	if err := json.Unmarshal(d.Action.Parameters, &parameters); err != nil {
+		return d, fmt.Errorf("read the parameters of a subscription's delivery: %w", err)
+	}
+	d.Action.Parameters = webhookParameters(parameters.URL, headers, parameters.Body)
+	return d, nil
 }
 
 // Validate reports every mistake at once.

@@ -38,7 +38,7 @@ func (a *API) subscriptionRoutes() {
 		Summary: "Change a subscription",
 		Description: "A merge patch (RFC 7396): what it names is replaced, null takes away, headers are merged. What waits is sent as " +
 			"it says then, at once.",
-		Role: minoots.RoleTenantAdmin, Errors: []int{http.StatusNotFound},
+		Role: minoots.RoleTenantAdmin, Errors: []int{http.StatusNotFound, http.StatusConflict},
 		Example: `{"url": "https://example.com/events/v2", "headers": {"X-Old": null}}`,
 	}, a.updateSubscription)
 	register(a, route{
@@ -62,7 +62,7 @@ func (a *API) subscriptionRoutes() {
 		Summary: "Send a test event",
 		Description: "Sends an event of the type `subscription.test` at once, also while the subscription is paused, and answers how that " +
 			"went. It is tried once, and stands in no log.",
-		Role: minoots.RoleTenantAdmin, Errors: []int{http.StatusNotFound},
+		Role: minoots.RoleTenantAdmin, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, a.testSubscription)
 	register(a, route{
 		ID: "listSubscriptionDeliveries", Method: http.MethodGet, Path: path + "/deliveries", Tag: tagSubscriptions,
@@ -232,6 +232,9 @@ func (a *API) testSubscription(ctx context.Context, in *subscriptionInput) (*sub
 	if a.deliver == nil {
 		return nil, minoots.Errorf(minoots.CodeUnavailable, "this replica sends no webhooks")
 	}
+	if s.Headers, _, err = a.db.SubscriptionHeaders(ctx, s.TenantID, s.ID); err != nil {
+		return nil, err
+	}
 	d, err := s.TestDelivery(minoots.NewID(), minoots.InstantOf(a.db.Clock().Now()))
 	if err != nil {
 		return nil, err
@@ -252,7 +255,7 @@ type listDeliveriesInput struct {
 
 // Resolve implements huma.Resolver.
 func (in *listDeliveriesInput) Resolve(huma.Context) []error {
-	place, bad := in.place(cursorDeliveries, isID)
+	place, bad := in.placeAmong(cursorDeliveries, markOf(in.ID, in.Status), isID)
 	copy(in.before[:], place)
 	if in.Status != "" && !slices.Contains(minoots.DeliveryStatuses, minoots.DeliveryStatus(in.Status)) {
 		bad = append(bad, badParam("query", "status", "must be one of %v", minoots.DeliveryStatuses))
@@ -269,7 +272,7 @@ func (a *API) listDeliveries(ctx context.Context, in *listDeliveriesInput) (*lis
 		Status: minoots.DeliveryStatus(in.Status), Before: in.before, Limit: in.Limit + 1,
 	})
 	return &listDeliveriesOutput{Body: pageOf(all, in.Limit, func(d minoots.SubscriptionDelivery) string {
-		return encodeCursor(cursorDeliveries, d.ID[:])
+		return encodeMarked(cursorDeliveries, markOf(in.ID, in.Status), d.ID[:])
 	})}, err
 }
 

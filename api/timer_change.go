@@ -101,7 +101,7 @@ func (a *API) snoozeTimer(ctx context.Context, in *snoozeTimerInput) (*timerOutp
 	case by != nil && (*by < minoots.Duration(time.Millisecond) || *by > minoots.Duration(minoots.MaxHorizon)):
 		return nil, invalid("snooze", "duration", "must be from 1ms to %s (100 years)", minoots.Duration(minoots.MaxHorizon))
 	case until != nil && until.Before(now):
-		return nil, invalid("snooze", "until", "is in the past (now is %s)", minoots.InstantOf(now))
+		return nil, invalid("snooze", "until", "is in the past (now is %s); must be after that", minoots.InstantOf(now))
 	case until != nil && until.After(now.Add(minoots.MaxHorizon)):
 		return nil, invalid("snooze", "until", "must be within 100 years from now")
 	}

@@ -70,12 +70,12 @@ const patchTries = 20
 func (a *API) updateTimer(ctx context.Context, in *updateTimerInput) (*timerOutput, error) {
 	tenant := principalOf(ctx).TenantID
 	for try := 1; ; try++ {
-		timer, err := a.db.TimerGet(ctx, tenant, in.ID)
+		timer, err := a.db.TimerToChange(ctx, tenant, in.ID)
 		if err != nil {
 			return nil, err
 		}
 		if in.IfMatch != "" && !namedBy(in.IfMatch, etag(timer)) {
-			return nil, minoots.Errorf(minoots.CodeStale, "the timer has changed: its version is %d by now", timer.Version)
+			return nil, db.Stale(timer.Version)
 		}
 		update, err := a.patched(ctx, timer, in.Patch.Value)
 		if err != nil {

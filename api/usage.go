@@ -14,8 +14,8 @@ func (a *API) usageRoutes() {
 		ID: "getUsage", Method: http.MethodGet, Path: "/v1/usage", Tag: "usage",
 		Summary: "Count what the tenant has",
 		Description: fmt.Sprintf("And the limits that hold for it. Each count goes up to %d, so that it is cheap however many "+
-			"there are; `atLeast` tells that there may be more. `fired` and `settled` are counted among the %d latest "+
-			"timers that are not waiting.", db.UsageCounted, db.UsageCounted),
+			"there are; `atLeast` tells that there may be more. `fired` and `settled` can go higher, and are exact unless "+
+			"there are more of them than that, or of those that failed, are paused or were cancelled.", db.UsageCounted),
 		Role: minoots.RoleTimerRead,
 	}, a.getUsage)
 }

@@ -80,7 +80,7 @@ func BenchmarkScheduleSQL(b *testing.B) {
 		{"100 in a transaction", 100, call("SELECT minoots.schedule('acme', $1) FROM generate_series(1, 100)", one)},
 		{"only the check", 100, call("SELECT minoots.check_timer('acme', $1) FROM generate_series(1, 100)", one)},
 		{"by TimerCreate", 1, func() error {
-			_, err := d.TimerCreate(b.Context(), []db.NewTimer{{ID: minoots.NewID(), TenantID: "acme", Spec: withDefaults(spec)}})
+			_, err := d.TimerCreate(b.Context(), []db.NewTimer{{ID: minoots.NewID(), TenantID: "acme", Spec: spec.WithDefaults()}})
 			return err
 		}},
 	} {

@@ -127,25 +127,12 @@ func TestScheduleRefusesWhatTheAPIRefuses(t *testing.T) {
 				continue
 			}
 			bySQL = append(bySQL, id)
-			byGo = append(byGo, db.NewTimer{ID: minoots.NewID(), TenantID: tenant, Spec: withDefaults(spec)})
+			byGo = append(byGo, db.NewTimer{ID: minoots.NewID(), TenantID: tenant, Spec: spec.WithDefaults()})
 		}
 	}
 	assert.Equal(t, len(bySQL)+recurring+2, count(t, database, "SELECT count(*) FROM minoots.timers"),
 		"what is refused leaves nothing; two are accepted by SQL alone")
 	assertStoredAlike(t, database, d, bySQL, byGo)
-}
-
-// withDefaults writes defaults out, as the API does before it stores.
-func withDefaults(spec minoots.TimerSpec) minoots.TimerSpec {
-	if spec.ActionBundle != nil {
-		full := spec.ActionBundle.WithDefaults()
-		spec.ActionBundle = &full
-	}
-	if spec.AgentBinding != nil {
-		full := spec.AgentBinding.WithDefaults()
-		spec.AgentBinding = &full
-	}
-	return spec
 }
 
 // assertStoredAlike holds timers that SQL wrote to those that Go writes for the

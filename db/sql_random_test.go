@@ -54,7 +54,7 @@ func (j *judge) check(r *rapid.T, raw []byte, spec minoots.TimerSpec) (bad []min
 		duration = (*int64)(spec.Duration)
 	}
 	if spec.ActionBundle != nil {
-		bundle, _ = json.Marshal(withDefaults(spec).ActionBundle)
+		bundle, _ = json.Marshal(spec.WithDefaults().ActionBundle)
 	}
 	var at *time.Time
 	if spec.FireAt != nil {

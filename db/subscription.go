@@ -44,8 +44,12 @@ func (d *DB) SubscriptionCreate(ctx context.Context, s minoots.Subscription) (mi
 	if err != nil {
 		return s, err
 	}
+	h, err := d.sealHeaders(&s)
+	if err != nil {
+		return s, err
+	}
 	made, err := scanSubscription(d.pool.QueryRow(ctx, subscriptionCreateSQL, s.ID, s.TenantID, s.Name, s.URL, s.Topics, s.TimerID,
-		headersOf(&s), s.RetryPolicy, minoots.MaxSubscriptions, after.String()))
+		s.RetryPolicy, minoots.MaxSubscriptions, after.String(), h.plain, h.sealed, h.key, h.names))
 	if minoots.ErrorCode(err) == minoots.CodeNotFound {
 		return made, &minoots.Error{
 			Code: minoots.CodeConflict, Message: "the tenant has 100 subscriptions, which is the most", Hint: "delete one, or give one more topics",
@@ -70,8 +74,9 @@ func (d *DB) SubscriptionPage(ctx context.Context, tenant string, after minoots.
 	return all, translate(err)
 }
 
-// SubscriptionUpdate changes one by a function, which sees it as it is. What waits
-// is then sent as the subscription says now.
+// SubscriptionUpdate changes one by a function, which sees it as it is, with the
+// values of its headers. They are sealed anew, with the first key, also if they were
+// not. What waits is then sent as the subscription says now.
 func (d *DB) SubscriptionUpdate(
 	ctx context.Context, tenant string, id minoots.ID, change func(*minoots.Subscription) error,
 ) (s minoots.Subscription, err error) {
@@ -79,10 +84,18 @@ func (d *DB) SubscriptionUpdate(
 		if s, err = lockSubscription(ctx, tx, tenant, id); err != nil {
 			return err
 		}
+		if s.Headers, _, err = d.headers(ctx, tx, tenant, id); err != nil {
+			return err
+		}
 		if err = change(&s); err != nil {
 			return err
 		}
-		s, err = scanSubscription(tx.QueryRow(ctx, subscriptionUpdateSQL, id, s.Name, s.URL, s.Topics, s.TimerID, headersOf(&s), s.RetryPolicy))
+		h, err := d.sealHeaders(&s)
+		if err != nil {
+			return err
+		}
+		s, err = scanSubscription(tx.QueryRow(ctx, subscriptionUpdateSQL, id, s.Name, s.URL, s.Topics, s.TimerID, s.RetryPolicy,
+			h.plain, h.sealed, h.key, h.names))
 		if err != nil || s.Status == minoots.SubscriptionPaused {
 			return err
 		}
@@ -156,32 +169,19 @@ func lockSubscription(ctx context.Context, tx Tx, tenant string, id minoots.ID) 
 	return s, notFound(err, "subscription")
 }
 
-func headersOf(s *minoots.Subscription) map[string]string {
-	if s.Headers == nil {
-		return map[string]string{}
-	}
-	return s.Headers
-}
-
-// scanSubscription reads the columns of subscription_page.sql.
+// scanSubscription reads the columns of subscription_page.sql: of the headers, their
+// names. It needs no key.
 func scanSubscription(row pgx.Row) (s minoots.Subscription, err error) {
-	var headers, policy []byte
+	var policy []byte
 	var paused *time.Time
 	var created, updated time.Time
-	err = row.Scan(&s.ID, &s.TenantID, &s.Name, &s.URL, &s.Topics, &s.TimerID, &headers, &policy, &s.Status, &s.PausedReason,
+	err = row.Scan(&s.ID, &s.TenantID, &s.Name, &s.URL, &s.Topics, &s.TimerID, &s.HeaderNames, &policy, &s.Status, &s.PausedReason,
 		&paused, &created, &updated, &s.Version)
 	if err != nil {
 		return s, translate(err)
 	}
-	if err := json.Unmarshal(headers, &s.Headers); err != nil {
-		return s, translate(err)
-	}
 	if err := json.Unmarshal(policy, &s.RetryPolicy); err != nil {
 		return s, translate(err)
-	}
-	s.HeaderNames = []string{}
-	for name := range s.Headers {
-		s.HeaderNames = append(s.HeaderNames, name)
 	}
 	slices.Sort(s.HeaderNames)
 	s.PausedAt, s.CreatedAt, s.UpdatedAt = optionalInstant(paused), instant(created), instant(updated)

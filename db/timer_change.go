@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,7 +37,7 @@ const missedReason = "it came due while it was paused, and was resumed with the 
 // TimerPause takes a scheduled timer out of the kernels' sight. A paused one is
 // given unchanged; one that has fired or is over is CodeConflict.
 func (d *DB) TimerPause(ctx context.Context, tenant string, id minoots.ID) (Changed, error) {
-	out, was, _, err := d.change(ctx, timerPauseSQL, id, tenant)
+	out, was, _, err := d.change(ctx, timerPauseSQL, false, id, tenant)
 	if err == nil && was != minoots.StatusScheduled && was != minoots.StatusPaused {
 		return Changed{}, cannot(was, "paused")
 	}
@@ -46,7 +47,7 @@ func (d *DB) TimerPause(ctx context.Context, tenant string, id minoots.ID) (Chan
 // TimerResume lets a paused timer go on, by policy. A scheduled one is given
 // unchanged; one that has fired or is over is CodeConflict.
 func (d *DB) TimerResume(ctx context.Context, tenant string, id minoots.ID, policy minoots.ResumePolicy) (Changed, error) {
-	out, was, changed, err := d.change(ctx, timerResumeSQL, id, tenant, policy, missedReason)
+	out, was, changed, err := d.change(ctx, timerResumeSQL, false, id, tenant, policy, missedReason)
 	if err == nil && !changed && was == minoots.StatusPaused {
 		return d.resumeRecurring(ctx, out.Timer, policy)
 	}
@@ -69,7 +70,7 @@ func (d *DB) TimerSnooze(ctx context.Context, tenant string, id minoots.ID, by *
 	if until != nil {
 		at = &until.Time
 	}
-	out, was, changed, err := d.change(ctx, timerSnoozeSQL, id, tenant, us, at, minoots.MaxHorizon.Microseconds())
+	out, was, changed, err := d.change(ctx, timerSnoozeSQL, false, id, tenant, us, at, minoots.MaxHorizon.Microseconds())
 	switch {
 	case err != nil || changed:
 		return out, err
@@ -93,7 +94,7 @@ func (d *DB) TimerSnooze(ctx context.Context, tenant string, id minoots.ID, by *
 // TimerFire makes a scheduled or paused timer due now. One that is due already is
 // given unchanged; one that has fired or is over is CodeConflict.
 func (d *DB) TimerFire(ctx context.Context, tenant string, id minoots.ID) (Changed, error) {
-	out, was, changed, err := d.change(ctx, timerFireSQL, id, tenant)
+	out, was, changed, err := d.change(ctx, timerFireSQL, false, id, tenant)
 	if err == nil && !changed && was == minoots.StatusPaused {
 		return Changed{}, &minoots.Error{
 			Code: minoots.CodeConflict, Message: "the timer is paused, and recurs", Hint: "resume it; with the policy fire it fires at once if it has missed an occurrence",
@@ -118,8 +119,10 @@ func instead(refused *minoots.Error, was minoots.Status, recurs bool) *minoots.E
 
 // change runs a statement that may change one timer, and reads the timer in the
 // same round trip and transaction: it is given as the change left it. was is its
-// status before.
-func (d *DB) change(ctx context.Context, sql string, id minoots.ID, tenant string, args ...any) (out Changed, was minoots.Status, changed bool, err error) {
+// status before. With fired its last firing is read there too, else by a statement
+// of its own if there is one: most timers that are changed have not fired, and to
+// look that up in all the partitions takes longer than the rest of the read.
+func (d *DB) change(ctx context.Context, sql string, fired bool, id minoots.ID, tenant string, args ...any) (out Changed, was minoots.Status, changed bool, err error) {
 	batch := &pgx.Batch{}
 	var dueAt *time.Time
 	var missing error
@@ -129,7 +132,11 @@ func (d *DB) change(ctx context.Context, sql string, id minoots.ID, tenant strin
 		}
 		return missing
 	})
-	batch.Queue(timerGetSQL, id, tenant).QueryRow(func(row pgx.Row) (err error) {
+	read := timerBareSQL
+	if fired {
+		read = timerGetSQL
+	}
+	batch.Queue(read, id, tenant).QueryRow(func(row pgx.Row) (err error) {
 		out.Timer, err = scanTimer(row)
 		return err
 	})
@@ -143,13 +150,29 @@ func (d *DB) change(ctx context.Context, sql string, id minoots.ID, tenant strin
 	if changed && dueAt != nil {
 		out.DueAt = *dueAt
 	}
-	return out, was, changed, nil
+	if !fired && out.Timer.Occurrence > 0 {
+		err = d.addFiring(ctx, &out.Timer)
+	}
+	return out, was, changed, err
 }
 
 // cannot says why a timer that has left scheduled and paused does not change.
 func cannot(was minoots.Status, do string) *minoots.Error {
 	if was.Terminal() {
-		return minoots.Errorf(minoots.CodeConflict, "the timer is over (%s); it can no longer be %s", was, do)
+		e := minoots.Errorf(minoots.CodeConflict, "the timer is over (%s); it can no longer be %s", was, do)
+		if e.Hint = "create a new timer"; was != minoots.StatusCancelled {
+			e.Hint = "replay it if it fired once, or create a new timer"
+		}
+		return e
 	}
 	return minoots.Errorf(minoots.CodeConflict, "the timer has fired and its actions are running; it can no longer be %s", do)
+}
+
+// Stale is the error for a change that was built on another version of a timer than
+// the one it has by now.
+func Stale(version int64) error {
+	return &minoots.Error{
+		Code: minoots.CodeStale, Message: fmt.Sprintf("the timer has changed: its version is %d by now", version),
+		Hint: "get the timer, and send the change again with its ETag if it still fits",
+	}
 }

@@ -46,7 +46,7 @@ func (d *DB) resumeRecurring(ctx context.Context, t minoots.Timer, policy minoot
 		for _, o := range v.skipped {
 			numbers, due, why = append(numbers, int32(o.number)), append(due, o.due), append(why, o.reason)
 		}
-		out, was, changed, err := d.change(ctx, timerGoOnSQL, t.ID, t.TenantID, version, v.next.at, optionalTime(v.next.due), v.number,
+		out, was, changed, err := d.change(ctx, timerGoOnSQL, true, t.ID, t.TenantID, version, v.next.at, optionalTime(v.next.due), v.number,
 			policy, v.reason, numbers, due, why)
 		if err != nil || changed || was == minoots.StatusScheduled {
 			return out, err
@@ -82,7 +82,12 @@ func (d *DB) goOn(j *judged, dueAt, now time.Time, policy minoots.ResumePolicy) 
 		return v, nil
 	case policy == minoots.ResumeSkip:
 		missed, _, whole := j.missed(s, first, now)
-		v.skip(missed, whole, func(occurrence) string { return missedReason })
+		var rest *occurrence
+		if !whole {
+			last := j.lastBy(s, missed[len(missed)-1], now)
+			rest = &last
+		}
+		v.skip(missed, rest, func(occurrence) string { return missedReason })
 	}
 	if next, ok := s.Next(later(now, j.fireAt), v.number); ok {
 		v.next = j.nth(v.number+1, next)

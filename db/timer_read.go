@@ -22,6 +22,32 @@ func (d *DB) TimerGet(ctx context.Context, tenant string, id minoots.ID) (minoot
 	return t, notFound(translate(err), "timer")
 }
 
+//go:embed query/timer_bare.sql
+var timerBareSQL string
+
+// TimerToChange is TimerGet for a change to come: its last firing is there only if it
+// has had one, at the cost of another statement.
+func (d *DB) TimerToChange(ctx context.Context, tenant string, id minoots.ID) (minoots.Timer, error) {
+	t, err := scanTimer(d.pool.QueryRow(ctx, timerBareSQL, id, tenant))
+	if err != nil {
+		return t, notFound(translate(err), "timer")
+	}
+	if t.Occurrence > 0 {
+		err = d.addFiring(ctx, &t)
+	}
+	return t, err
+}
+
+// addFiring gives a timer that was read without it its last firing, unless it has
+// had another since.
+func (d *DB) addFiring(ctx context.Context, t *minoots.Timer) error {
+	now, err := d.TimerGet(ctx, t.TenantID, t.ID)
+	if err == nil && now.Occurrence == t.Occurrence {
+		t.LastFiring = now.LastFiring
+	}
+	return err
+}
+
 //go:embed query/timer_many.sql
 var timerManySQL string
 
@@ -55,6 +81,11 @@ type TimerFilter struct {
 	DueBefore   time.Time // exclusive
 }
 
+// EmptyRange tells whether nothing can be due after the one and before the other.
+func (f *TimerFilter) EmptyRange() bool {
+	return !f.DueAfter.IsZero() && !f.DueBefore.IsZero() && !f.DueAfter.Before(f.DueBefore)
+}
+
 // TimerPageRequest says which page of the timers to read.
 type TimerPageRequest struct {
 	TimerFilter
@@ -83,13 +114,9 @@ func (d *DB) TimerPage(ctx context.Context, tenant string, p TimerPageRequest) (
 }
 
 func (d *DB) timerPage(ctx context.Context, tenant string, p TimerPageRequest, few int) ([]minoots.Timer, error) {
-	f, err := p.columns()
+	args, err := p.args(tenant, few)
 	if err != nil {
 		return nil, err
-	}
-	args := []any{
-		tenant, optionalTime(p.After.FireAt), p.After.ID, f.statuses, f.name, f.prefix, f.requestedBy, f.labels,
-		f.dueAfter, f.dueBefore, p.Limit, few + 1,
 	}
 	// CacheDescribe plans with the values at hand; see timer_page.sql.
 	rows, err := d.pool.Query(ctx, timerPageSQL, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
@@ -98,6 +125,15 @@ func (d *DB) timerPage(ctx context.Context, tenant string, p TimerPageRequest, f
 	}
 	timers, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (minoots.Timer, error) { return scanTimer(row) })
 	return timers, translate(err)
+}
+
+// args are the parameters of timer_page.sql.
+func (p *TimerPageRequest) args(tenant string, few int) ([]any, error) {
+	f, err := p.columns()
+	return []any{
+		tenant, optionalTime(p.After.FireAt), p.After.ID, f.statuses, f.name, f.prefix, f.requestedBy, f.labels,
+		f.dueAfter, f.dueBefore, p.Limit, few + 1,
+	}, err
 }
 
 // filterColumns is a filter as statements take it: nil is off.
@@ -182,16 +218,14 @@ func scanTimer(row pgx.Row) (minoots.Timer, error) {
 		d := minoots.Duration(time.Duration(*durationUs) * time.Microsecond)
 		t.Duration = &d
 	}
-	for _, col := range []struct {
-		from []byte
-		to   any
-	}{{labels, &t.Labels}, {bundle, &t.ActionBundle}, {binding, &t.AgentBinding}, {recurrence, &t.Recurrence}, {misfire, &t.Misfire}} {
-		if col.from == nil {
-			continue
-		}
-		if err := json.Unmarshal(col.from, col.to); err != nil {
-			return t, err
-		}
+	if err := firstError(
+		readText(labelsDecoder, labels, &t.Labels),
+		readText(bundleDecoder, bundle, &t.ActionBundle),
+		readText(bindingDecoder, binding, &t.AgentBinding),
+		readText(recurrenceDecoder, recurrence, &t.Recurrence),
+		readText(misfireDecoder, misfire, &t.Misfire),
+	); err != nil {
+		return t, err
 	}
 	if f.status != nil {
 		t.LastFiring = &minoots.Firing{

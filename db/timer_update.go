@@ -39,7 +39,7 @@ func (d *DB) TimerUpdate(ctx context.Context, tenant string, id minoots.ID, u Ti
 		us := jitter(id, u.Occurrence, u.Spec.JitterMs).Microseconds()
 		jitterUs = &us
 	}
-	out, was, changed, err := d.change(ctx, timerUpdateSQL, id, tenant, u.Version, cols.durationUs[0], cols.at[0], jitterUs,
+	out, was, changed, err := d.change(ctx, timerUpdateSQL, fired > 0, id, tenant, u.Version, cols.durationUs[0], cols.at[0], jitterUs,
 		cols.names[0], cols.labels[0], cols.metadata[0], cols.bundle[0], cols.binding[0], cols.misfires[0],
 		cols.jitterMs[0], cols.actions[0], u.Fields, cols.recurrences[0], cols.anchors[0], cols.maySkip[0])
 	switch {
@@ -48,6 +48,6 @@ func (d *DB) TimerUpdate(ctx context.Context, tenant string, id minoots.ID, u Ti
 	case was != minoots.StatusScheduled && was != minoots.StatusPaused:
 		return Changed{}, cannot(was, "changed")
 	default:
-		return Changed{}, minoots.Errorf(minoots.CodeStale, "the timer has changed: its version is %d by now", out.Timer.Version)
+		return Changed{}, Stale(out.Timer.Version)
 	}
 }

@@ -28,9 +28,10 @@ type Usage struct {
 
 // UsageGet counts what a tenant has, at a cost that does not grow with it.
 func (d *DB) UsageGet(ctx context.Context, tenant string) (Usage, error) {
-	var scheduled, paused, fired, settled, failed, cancelled, looked, due, keys int
+	var scheduled, paused, fired, settled, failed, cancelled, due, keys int
+	var more bool
 	err := d.pool.QueryRow(ctx, usageGetSQL, tenant, UsageCounted).
-		Scan(&scheduled, &paused, &fired, &settled, &failed, &cancelled, &looked, &due, &keys)
+		Scan(&scheduled, &paused, &fired, &settled, &failed, &cancelled, &more, &due, &keys)
 	if err != nil {
 		return Usage{}, translate(err)
 	}
@@ -38,7 +39,7 @@ func (d *DB) UsageGet(ctx context.Context, tenant string) (Usage, error) {
 	return Usage{
 		Timers: map[minoots.Status]Count{
 			minoots.StatusScheduled: upTo(scheduled), minoots.StatusPaused: upTo(paused),
-			minoots.StatusFired: {fired, looked >= UsageCounted}, minoots.StatusSettled: {settled, looked >= UsageCounted},
+			minoots.StatusFired: {fired, more}, minoots.StatusSettled: {settled, more},
 			minoots.StatusFailed: upTo(failed), minoots.StatusCancelled: upTo(cancelled),
 		},
 		DueNextHour: upTo(due), APIKeys: keys,

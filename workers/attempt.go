@@ -15,6 +15,7 @@ import (
 type attempter struct {
 	actions  Executor
 	acks     *acknowledger
+	headers  *headers
 	recorder *recorder
 	breaker  *breaker
 	metrics  *metrics
@@ -102,5 +103,13 @@ func (a *attempter) execute(ctx context.Context, d *minoots.Delivery, attempt in
 			}
 		}
 	}()
-	return a.actions.Execute(ctx, *d, attempt)
+	with := *d
+	if of := d.Subscription; of != nil && of.Sealed > 0 {
+		var failed *minoots.Outcome
+		if with, failed = a.headers.put(ctx, d); failed != nil {
+			failed.StartedAt, failed.FinishedAt = began, a.clock.Now()
+			return *failed
+		}
+	}
+	return a.actions.Execute(ctx, with, attempt)
 }

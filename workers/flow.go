@@ -154,16 +154,21 @@ func (t *turns) pop(now time.Time) *task {
 		if len(f.waiting) > 0 {
 			t.ring = append(t.ring, f)
 		}
-		if f.running == 0 {
-			f.moved = now
-		}
-		f.running++
-		t.running++
-		t.tenants[f.tenant]++
-		t.destinations[f.destination]++
+		t.begin(f, now)
 		return k
 	}
 	return nil
+}
+
+// begin takes in that an attempt begins.
+func (t *turns) begin(f *flow, now time.Time) {
+	if f.running == 0 {
+		f.moved = now
+	}
+	f.running++
+	t.running++
+	t.tenants[f.tenant]++
+	t.destinations[f.destination]++
 }
 
 func (t *turns) may(f *flow, now time.Time) bool {

@@ -38,13 +38,17 @@ func kindOf(queue string) minoots.ActionKind {
 }
 
 // queueWorkers is how many workers a queue that is opened on demand gets: that of
-// a kind as many as the desk, a lane a quarter. 0 for a kind that this process
+// a kind as many as the desk, a lane a quarter, that of all subscriptions a quarter
+// of the webhooks', and the lane of one a quarter of that. 0 for a kind that this process
 // cannot perform; another replica may.
 func (w *Workers) queueWorkers(queue string) int {
 	if queue == db.SubscriptionQueue {
 		return max(1, w.cfg.slots(minoots.KindWebhook)/4)
 	}
 	kind := kindOf(queue)
+	if kind == db.SubscriptionQueue {
+		return max(1, w.cfg.slots(minoots.KindWebhook)/16)
+	}
 	if w.desks[kind] == nil {
 		return 0
 	}

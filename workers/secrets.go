@@ -40,7 +40,7 @@ type Secrets struct {
 
 	mu      sync.Mutex
 	tenants map[string]tenantSecrets
-	told    time.Time // when the log last heard of one that cannot be opened
+	locked  lockedLog
 }
 
 type tenantSecrets struct {
@@ -95,24 +95,30 @@ func (s *Secrets) renew(ctx context.Context, tenant string) ([][]byte, error) {
 		s.remember(tenant, known.live, secretsAgain)
 		return known.live, nil
 	}
-	s.tell(err)
+	s.locked.tell(s.Log, s.Now(), "a signing secret", err)
 	return nil, err
 }
 
-// tell logs that secrets cannot be opened, once a minute at most: no delivery of
-// their tenants goes out until an operator does something. What is the matter
-// with Postgres others tell.
-func (s *Secrets) tell(err error) {
-	s.mu.Lock()
-	quiet := s.Now().Before(s.told.Add(tellEvery))
-	if !quiet && errors.Is(err, db.ErrSealed) {
-		s.told = s.Now()
+// lockedLog tells the log of what cannot be opened, once a minute at most: the
+// deliveries that need it do not go out until an operator does something. What is
+// the matter with Postgres others tell.
+type lockedLog struct {
+	mu   sync.Mutex
+	told time.Time
+}
+
+func (l *lockedLog) tell(log *slog.Logger, now time.Time, what string, err error) {
+	if !errors.Is(err, db.ErrSealed) {
+		return
 	}
-	s.mu.Unlock()
-	if !quiet && errors.Is(err, db.ErrSealed) {
-		s.Log.Error("deliveries fail, and are tried again, because a signing secret cannot be opened: "+
-			"does MINOOTS_SECRETS_KEY lack a key that it had before?", "error", err)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Before(l.told.Add(tellEvery)) {
+		return
 	}
+	l.told = now
+	log.Error("deliveries fail, and are tried again, because "+what+" cannot be opened: "+
+		"does MINOOTS_SECRETS_KEY lack a key that it had before?", "error", err)
 }
 
 func (s *Secrets) read(ctx context.Context, tenant string) ([][]byte, error) {

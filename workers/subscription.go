@@ -23,7 +23,10 @@ func (subscriptionJob) Kind() string { return db.SubscriptionQueue }
 
 // subscriptionWorker makes the attempts of events' deliveries, as actionWorker
 // makes those of actions.
-type subscriptionWorker struct{ of actionWorker }
+type subscriptionWorker struct {
+	of    actionWorker
+	share *share
+}
 
 var _ river.Worker[subscriptionJob] = (*subscriptionWorker)(nil)
 
@@ -33,9 +36,17 @@ func (*subscriptionWorker) job(job *river.Job[subscriptionJob]) *river.Job[actio
 	return &river.Job[actionJob]{JobRow: job.JobRow, Args: job.Args.actionJob}
 }
 
-// Work implements river.Worker.
+// Work implements river.Worker. In the queue that all subscriptions share, each has
+// its share of the workers.
 func (w *subscriptionWorker) Work(ctx context.Context, job *river.Job[subscriptionJob]) error {
 	as := w.job(job)
+	if job.Queue == db.SubscriptionQueue && w.of.alive() {
+		end, ok := w.share.begin(&as.Args.Delivery)
+		if !ok {
+			return w.share.apart(ctx, &as.Args.Delivery, job.JobRow)
+		}
+		defer end()
+	}
 	err := w.of.Work(ctx, as)
 	job.Args.retryAfter = as.Args.retryAfter
 	return err

@@ -162,7 +162,8 @@ func newWorkers(cfg Config, m *metrics, life life) (*Workers, error) {
 	}, m, log)
 	attempts := &attempter{
 		actions: cfg.Actions, recorder: w.recorder, metrics: m, clock: cfg.DB.Clock(), alive: life.alive, log: log,
-		acks: &acknowledger{db: cfg.DB, replica: cfg.Replica, base: cfg.PublicURL, metrics: m, log: log},
+		headers: newHeaders(cfg.DB, log),
+		acks:    &acknowledger{db: cfg.DB, replica: cfg.Replica, base: cfg.PublicURL, metrics: m, log: log},
 	}
 	w.openBreaker(attempts)
 	attempts.life, w.endLife = context.WithCancel(context.Background())
@@ -171,7 +172,10 @@ func newWorkers(cfg Config, m *metrics, life life) (*Workers, error) {
 	if err := river.AddWorkerSafely(bundle, &actionWorker{attempter: attempts}); err != nil {
 		return nil, fmt.Errorf("add river worker: %w", err)
 	}
-	if err := river.AddWorkerSafely(bundle, &subscriptionWorker{actionWorker{attempter: attempts}}); err != nil {
+	if err := river.AddWorkerSafely(bundle, &subscriptionWorker{
+		of:    actionWorker{attempter: attempts},
+		share: newShare(cfg.DB, cfg.Replica, w.queueWorkers(db.SubscriptionQueue), w.lanes.soon),
+	}); err != nil {
 		return nil, fmt.Errorf("add river worker: %w", err)
 	}
 	var err error

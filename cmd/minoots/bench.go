@@ -32,6 +32,7 @@ func newBench() *cobra.Command {
 	f.StringVar(&cfg.ReceiverAddr, "receiver-addr", "", "where to listen for webhooks (default: a free port of 127.0.0.1)")
 	f.StringVar(&cfg.ReceiverURL, "receiver-url", "", "how the deployment reaches that address, if otherwise")
 	f.StringSliceVar(&cfg.Only, "only", nil, "measure only these: "+bench.StepNames())
+	f.IntVar(&cfg.Found, "found", 0, "how many timers F finds some among (default 1000000; 10000000 take some 10 GB of disk)")
 	f.BoolVar(&cfg.Short, "short", false, "small sizes: shows that all works, not how well")
 	f.BoolVar(&cfg.Keep, "keep", false, "leave the databases, and the files in --dir, where they are")
 	f.StringVar(&cfg.Dir, "dir", ".minoots", "where to keep the server while it runs; on disk")
@@ -40,6 +41,9 @@ func newBench() *cobra.Command {
 	cmd.MarkFlagsRequiredTogether("url", "key")
 	cmd.MarkFlagsMutuallyExclusive("url", "database-url")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if cfg.Found < 0 {
+			return misuse("--found %d: want 1 or more", cfg.Found)
+		}
 		cfg.Progress = cmd.ErrOrStderr()
 		report, err := bench.Run(cmd.Context(), cfg)
 		if report == nil {

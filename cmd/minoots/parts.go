@@ -112,6 +112,7 @@ type parts struct {
 	events                    *loop // feeds event streams
 	relay                     *loop // publishes events to NATS
 	subscriptions             *loop // makes deliveries of events
+	listener                  *loop // of a replica without a kernel
 	actions                   *action.Registry
 	placed                    func()         // has filled queues looked for; nil without workers
 	leave                     func()         // has the API answer those who only wait
@@ -128,7 +129,7 @@ func (p *parts) close() {
 
 func (p *parts) loops() []*loop {
 	var all []*loop
-	for _, l := range []*loop{p.notifier, p.events, p.relay, p.subscriptions, p.workers, p.kernel} {
+	for _, l := range []*loop{p.notifier, p.events, p.relay, p.subscriptions, p.listener, p.workers, p.kernel} {
 		if l != nil {
 			all = append(all, l)
 		}
@@ -165,18 +166,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 	if err := r.relay(p, pools); err != nil {
 		return nil, err
 	}
-	if pools.kernel != nil {
-		k, err := kernel.New(kernel.Config{
-			DB: pools.kernel, ListenURL: r.listenURL(pools.kernel), Planner: planner, Judge: workers.Judge,
-			Registerer: r.registry, Log: r.log, Replica: r.name,
-			HistoryRetention: r.cfg.HistoryRetention, FinishedRetention: r.cfg.FinishedRetention,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("make kernel: %w", err)
-		}
-		r.health.listens(k.Status, r.listenURL(pools.kernel) != "")
-		p.kernel = &loop{name: "kernel", run: k.Run}
-	}
+	var ear db.Ear // an API hears by its kernel's connection, or by one of its own
 	if pools.api != nil {
 		n := db.NewNotifier(pools.api, r.log)
 		hub, err := eventhub.New(eventhub.Config{DB: pools.api, Registerer: r.registry, Log: r.log})
@@ -200,11 +190,26 @@ func (r *replica) build(pools *pools) (*parts, error) {
 		h := a.Handler()
 		r.handler.Store(&h)
 		p.notifier = &loop{name: "notifier", run: n.Run}
+		if ear = a.Ear(); pools.kernel == nil {
+			p.listener = r.listener(pools.api, ear)
+		}
+	}
+	if pools.kernel != nil {
+		k, err := kernel.New(kernel.Config{
+			DB: pools.kernel, ListenURL: r.listenURL(pools.kernel), Ear: ear, Planner: planner, Judge: workers.Judge,
+			Registerer: r.registry, Log: r.log, Replica: r.name,
+			HistoryRetention: r.cfg.HistoryRetention, FinishedRetention: r.cfg.FinishedRetention,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("make kernel: %w", err)
+		}
+		r.health.listens(k.Status, r.listenURL(pools.kernel) != "")
+		p.kernel = &loop{name: "kernel", run: k.Run}
 	}
 	return p, nil
 }
 
-// listenURL is where the kernel listens: nowhere if that is off, or if all that
+// listenURL is where the replica listens: nowhere if that is off, or if all that
 // is known is a pooler, behind which LISTEN and session locks do not work.
 func (r *replica) listenURL(d *db.DB) string {
 	if d.Pooled() && r.cfg.ListenURL.Reveal() == "" && !r.cfg.ListenOff {

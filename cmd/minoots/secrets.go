@@ -17,8 +17,8 @@ func newSecrets() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "secrets",
 		Short: "How webhook signing secrets are kept: make a key, seal them with it",
-		Long: "Signing secrets are sealed in the database with an operator's key, " + config.SecretsKey + ". To change\n" +
-			"it, put the new key before the old one on every replica, run minoots secrets seal, and then take the\n" +
+		Long: "Signing secrets, and the headers of subscriptions, are sealed in the database with an operator's key,\n" +
+			config.SecretsKey + ". To change it, put the new key before the old one on every replica, run minoots secrets seal, and then take the\n" +
 			"old one away. docs/security.md has the steps.",
 		Example: "  minoots secrets key > /etc/minoots/secrets.key\n  minoots secrets seal",
 	}

@@ -45,10 +45,10 @@ func newSecretsWatch(keys *seal.Ring, reg prometheus.Registerer) *secretsWatch {
 	w := &secretsWatch{
 		keys: keys, state: secretsUnknown,
 		plain: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "minoots_signing_secrets_plain", Help: "Live signing secrets that are not sealed, at the last look.",
+			Name: "minoots_signing_secrets_plain", Help: "Live signing secrets, and subscriptions' headers, that are not sealed, at the last look.",
 		}),
 		locked: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "minoots_signing_secrets_locked", Help: "Live signing secrets that are sealed with a key this replica lacks, at the last look.",
+			Name: "minoots_signing_secrets_locked", Help: "The same that are sealed with a key this replica lacks.",
 		}),
 	}
 	reg.MustRegister(w.plain, w.locked)

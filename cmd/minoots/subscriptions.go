@@ -39,6 +39,7 @@ func newSubscriptions() *cobra.Command {
 			return c.PauseSubscription(ctx, id)
 		}),
 		newSubscriptionsResume(), newSubscriptionsTest(), newSubscriptionsDeliveries(), newSubscriptionsDelete(),
+		newSubscriptionsUpdate(), newSubscriptionsRedeliver(),
 	)
 	return cmd
 }

@@ -11,7 +11,8 @@ WITH moved AS (
     RETURNING true AS ok
 ),
 given AS MATERIALIZED (
-    SELECT * FROM unnest($7::uuid[], $8::uuid[], $9::uuid[], $10::bigint[], $11::text[], $12::jsonb[])
+    SELECT id, subscription_id, timer_id, seq, type, event
+    FROM unnest($7::uuid[], $8::uuid[], $9::uuid[], $10::bigint[], $11::text[], $12::jsonb[])
         AS g (id, subscription_id, timer_id, seq, type, event)
 ),
 alive AS MATERIALIZED (

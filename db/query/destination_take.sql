@@ -31,7 +31,7 @@ found AS MATERIALIZED (
     WHERE d.queue = $1
 ),
 bound AS MATERIALIZED (
-    SELECT *, greatest(0, least($2::integer, slots, admitted,
+    SELECT state, slow_start, probe_at, now, running, pace, probing, token_at, greatest(0, least($2::integer, slots, admitted,
         floor(extract(epoch FROM now - token_at) / pace + 1e-6)::integer)) AS may
     FROM found
 ),

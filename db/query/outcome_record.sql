@@ -28,7 +28,11 @@
 -- compensation does not, and a dead letter that was redriven has been counted: one that succeeds is
 -- taken off the failed ("mended"), and the last of them settles a firing that had failed.
 WITH given AS MATERIALIZED (
-    SELECT * FROM unnest(
+    SELECT job_id, attempt, final, ok, timer_id, due_at, occurrence,
+        tenant_id, action_id, kind, started_at, finished_at, http_status,
+        error_class, error, response, recurring, retry_at,
+        escalates, phase, stops, redriven
+    FROM unnest(
         $1::bigint[], $2::smallint[], $3::boolean[], $4::boolean[], $5::uuid[], $6::timestamptz[], $7::integer[],
         $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::integer[],
         $14::text[], $15::text[], $16::text[], $17::boolean[], $18::timestamptz[],
@@ -44,7 +48,11 @@ done AS (
     DELETE FROM river.river_job j
     USING given g
     WHERE g.final AND j.id = g.job_id AND j.attempt = g.attempt AND j.state::text = 'running'
-    RETURNING g.*, CASE WHEN NOT g.ok AND g.escalates IS NULL THEN j.args END AS delivery
+    RETURNING g.job_id, g.attempt, g.final, g.ok, g.timer_id, g.due_at, g.occurrence,
+        g.tenant_id, g.action_id, g.kind, g.started_at, g.finished_at, g.http_status,
+        g.error_class, g.error, g.response, g.recurring, g.retry_at,
+        g.escalates, g.phase, g.stops, g.redriven,
+        CASE WHEN NOT g.ok AND g.escalates IS NULL THEN j.args END AS delivery
 ),
 again AS (
     UPDATE river.river_job j
@@ -52,14 +60,29 @@ again AS (
         scheduled_at = g.retry_at
     FROM given g
     WHERE g.retry_at IS NOT NULL AND j.id = g.job_id AND j.attempt = g.attempt AND j.state::text = 'running'
-    RETURNING g.*
+    RETURNING g.job_id, g.attempt, g.final, g.ok, g.timer_id, g.due_at, g.occurrence,
+        g.tenant_id, g.action_id, g.kind, g.started_at, g.finished_at, g.http_status,
+        g.error_class, g.error, g.response, g.recurring, g.retry_at,
+        g.escalates, g.phase, g.stops, g.redriven
 ),
 live AS MATERIALIZED (
-    SELECT * FROM done
+    SELECT job_id, attempt, final, ok, timer_id, due_at, occurrence,
+        tenant_id, action_id, kind, started_at, finished_at, http_status,
+        error_class, error, response, recurring, retry_at,
+        escalates, phase, stops, redriven, delivery
+    FROM done
     UNION ALL
-    SELECT *, NULL FROM again
+    SELECT job_id, attempt, final, ok, timer_id, due_at, occurrence,
+        tenant_id, action_id, kind, started_at, finished_at, http_status,
+        error_class, error, response, recurring, retry_at,
+        escalates, phase, stops, redriven, NULL
+    FROM again
     UNION ALL
-    SELECT g.*, NULL FROM given g
+    SELECT g.job_id, g.attempt, g.final, g.ok, g.timer_id, g.due_at, g.occurrence,
+        g.tenant_id, g.action_id, g.kind, g.started_at, g.finished_at, g.http_status,
+        g.error_class, g.error, g.response, g.recurring, g.retry_at,
+        g.escalates, g.phase, g.stops, g.redriven, NULL
+    FROM given g
     JOIN river.river_job j ON j.id = g.job_id AND j.attempt = g.attempt AND j.state::text = 'running'
     WHERE NOT g.final AND g.retry_at IS NULL
 ),

@@ -17,4 +17,4 @@ logged AS (
     INSERT INTO minoots.events (timer_id, tenant_id, type)
     SELECT id, tenant_id, 'timer.cancelled' FROM changed
 )
-SELECT target.status, EXISTS (SELECT FROM changed) AS cancelled FROM target;
+SELECT target.status, EXISTS (SELECT FROM changed) AS cancelled, NULL::timestamptz AS due_at FROM target;

@@ -8,7 +8,9 @@
 -- A duration counts from this transaction's now(): the database's clock, not a replica's. The first
 -- instant of a recurrence comes computed ("at"), with the anchor from which it counts.
 WITH given AS MATERIALIZED (
-    SELECT g.*, coalesce(g.at, now() + g.duration_us * interval '1 microsecond') AS fire_at
+    SELECT id, tenant_id, name, requested_by, duration_us, jitter_ms, jitter_us, labels, metadata, bundle,
+        agent_binding, misfire, actions, key, fingerprint, recurrence, anchor, may_skip, ord,
+        coalesce(at, now() + duration_us * interval '1 microsecond') AS fire_at
     FROM unnest(
         $1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::integer[],
         $8::bigint[], $9::jsonb[], $10::json[], $11::json[], $12::json[], $13::json[], $14::smallint[],
@@ -26,7 +28,9 @@ keys AS (
     RETURNING timer_id
 ),
 fresh AS (
-    SELECT given.* FROM given
+    SELECT id, tenant_id, name, requested_by, duration_us, jitter_ms, jitter_us, labels, metadata, bundle,
+        agent_binding, misfire, actions, recurrence, anchor, may_skip, ord, fire_at
+    FROM given
     WHERE key IS NULL OR id IN (SELECT timer_id FROM keys)
 ),
 definitions AS (

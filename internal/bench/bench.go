@@ -31,6 +31,9 @@ type Config struct {
 	Dir string
 	// Only names the steps to take, such as P1. Defaults to all.
 	Only []string
+	// Found is how many timers F has to find some among. Defaults to a million, or
+	// 20,000 with Short.
+	Found int
 	// Short takes small sizes: it shows that all works, not how well.
 	Short bool
 	// Keep leaves the databases, and the server's files, where they are.
@@ -75,8 +78,9 @@ var steps = []step{
 // apart is what is only measured when it is named: it takes long, or much disk.
 var apart = []step{
 	{[]string{"M"}, "change timers beside the pending", rateTakes, false, change},
-	{[]string{"W"}, "wait for timers", func(s sizes) time.Duration { return 3*s.settle + setUp }, false, wait},
+	{[]string{"W"}, "wait for timers", func(s sizes) time.Duration { return 5*s.settle + setUp }, false, wait},
 	{[]string{"F"}, "find timers among many", countTakes(func(s sizes) int { return s.found }, 15_000), false, find},
+	{[]string{"I"}, "import a file of timers", countTakes(func(s sizes) int { return 2 * s.imported }, 4_000), false, importFiles},
 }
 
 // Run takes the steps and reports. The report has what was measured even when

@@ -37,6 +37,9 @@ func newLab(cfg Config) *lab {
 	if cfg.Short {
 		l.size = short
 	}
+	if cfg.Found > 0 {
+		l.size.found = cfg.Found
+	}
 	l.report.tell = func(f Figure) { l.say("      %s: %s %s", f.What, f.figure(), f.Unit) }
 	return l
 }

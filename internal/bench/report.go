@@ -18,7 +18,8 @@ type Report struct {
 	Machine    Machine                    `json:"machine"`
 	Postgres   map[string]string          `json:"postgres"` // version and the settings that matter
 	Figures    []Figure                   `json:"figures"`
-	Statements map[string]StatementReport `json:"statements"` // by step
+	Statements map[string]StatementReport `json:"statements"`      // by step
+	Plans      map[string]Plan            `json:"plans,omitempty"` // by figure
 	Notes      []string                   `json:"notes"`
 	Errors     []string                   `json:"errors"`
 
@@ -70,7 +71,7 @@ func newReport(cfg Config) *Report {
 			OS: runtime.GOOS, Arch: runtime.GOARCH, Cores: runtime.NumCPU(), Go: runtime.Version(), Load: machineLoad(),
 		},
 		Postgres: map[string]string{}, Figures: []Figure{}, Statements: map[string]StatementReport{},
-		Notes: []string{}, Errors: []string{},
+		Plans: map[string]Plan{}, Notes: []string{}, Errors: []string{},
 	}
 }
 

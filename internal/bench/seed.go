@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -39,17 +40,28 @@ const seedTimers = `
 		($10 || (extract(epoch FROM ` + seedDue + `) * 1000000)::bigint || $11)::json
 	FROM generate_series(0, $2::bigint - 1) AS i`
 
+// seedStatement is one of the two that write a seed.
+type seedStatement struct {
+	sql  string
+	args []any
+}
+
+// statements are those that write the seed.
+func (s seed) statements() (states, timers seedStatement) {
+	args := []any{time.Now().UnixMilli(), s.timers, s.first.Truncate(time.Microsecond), s.every.Microseconds(), s.tenant}
+	before, after := refStored(s.url)
+	return seedStatement{seedStates, args},
+		seedStatement{seedTimers, append(slices.Clone(args), refName, refRequestedBy, refLabel, refSessions, before, after)}
+}
+
 // seed writes timers and calms the database. The timers are there all at once.
 func (d *database) seed(ctx context.Context, s seed) error {
-	base := time.Now().UnixMilli()
-	args := []any{base, s.timers, s.first.Truncate(time.Microsecond), s.every.Microseconds(), s.tenant}
+	states, timers := s.statements()
 	err := pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, seedStates, args...); err != nil || s.statesOnly {
+		if _, err := tx.Exec(ctx, states.sql, states.args...); err != nil || s.statesOnly {
 			return err
 		}
-		before, after := refStored(s.url)
-		_, err := tx.Exec(ctx, seedTimers,
-			append(args, refName, refRequestedBy, refLabel, refSessions, before, after)...)
+		_, err := tx.Exec(ctx, timers.sql, timers.args...)
 		return err
 	})
 	if err != nil {

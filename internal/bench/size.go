@@ -24,6 +24,7 @@ type sizes struct {
 	quietRate    int // timers a second of the other tenant
 	found        int // timers of F
 	waiters      int // of W
+	imported     int // lines of a file of I
 	// quiet is how long nothing may come, after all timers are due, before what
 	// is missing is given up for lost: longer than a kernel's sweeps and the
 	// first retries of a delivery take.
@@ -42,7 +43,7 @@ var full = sizes{
 	recurring: 10_000, recurringFor: time.Minute,
 	costTimers: 10_000,
 	noisy:      50_000, quietRate: 100,
-	found: 1_000_000, waiters: 5000,
+	found: 1_000_000, waiters: 5000, imported: 100_000,
 	quiet: 30 * time.Second,
 }
 
@@ -59,7 +60,7 @@ var short = sizes{
 	recurring: 200, recurringFor: 3 * time.Second,
 	costTimers: 500,
 	noisy:      500, quietRate: 50,
-	found: 20_000, waiters: 200,
+	found: 20_000, waiters: 200, imported: 5_000,
 	quiet: 15 * time.Second,
 }
 

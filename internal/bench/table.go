@@ -23,6 +23,9 @@ func (r *Report) WriteTable(w io.Writer) error {
 	for _, name := range slices.Sorted(maps.Keys(r.Statements)) {
 		r.Statements[name].write(&b, name)
 	}
+	for _, key := range slices.Sorted(maps.Keys(r.Plans)) {
+		r.Plans[key].write(&b, key)
+	}
 	for _, n := range r.Notes {
 		fmt.Fprintln(&b, "note: "+n)
 	}

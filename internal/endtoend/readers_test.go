@@ -21,7 +21,8 @@ import (
 
 // reader notes the events that come through one door.
 type reader struct {
-	door string
+	door     string
+	anyOrder bool // and what comes may come twice
 
 	mu     sync.Mutex
 	events []minoots.Event

@@ -48,9 +48,17 @@ func disagreements(log, told []minoots.Event) (bad []string) {
 	return bad
 }
 
-// envelope is an event as text, without differences that mean nothing.
+// envelope is an event as text, without differences that mean nothing, such as the
+// order of its data's fields.
 func envelope(e *minoots.Event) string {
 	text, err := json.Marshal(e)
+	var fields map[string]any
+	if err == nil {
+		err = json.Unmarshal(text, &fields)
+	}
+	if err == nil {
+		text, err = json.Marshal(fields)
+	}
 	if err != nil {
 		return err.Error()
 	}

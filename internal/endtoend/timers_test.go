@@ -136,8 +136,11 @@ func (c *callers) schedule(ctx context.Context, timers []*timer, made *atomic.In
 }
 
 // catch waits until so many timers are made and the replica has slow deliveries
-// under way. A replica runs what it has claimed itself, and who claims is a matter of
-// microseconds: so more slow timers are made until it has its share.
+// under way. A replica runs what it has claimed itself, and while there is little to
+// do one claims nearly all: the kernel of seat 0 wakes when a timer is due, that of
+// seat 1 30 ms later, for what is left (kernel/pacer.go). Who relays has whichever
+// seat. So more slow timers are made until it has some, by the dozen, as their claims
+// keep seat 0 from the next.
 func (c *callers) catch(ctx context.Context, victim int, made *atomic.Int64, most int) (decoys []*timer, err error) {
 	err = rig.Until(ctx, 10*tick, soon, "the replica is in the middle of all", func() (bool, error) {
 		if int(made.Load()) >= most && c.holding(victim) > 1 && c.relaying() >= 0 {

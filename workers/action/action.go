@@ -20,7 +20,9 @@
 //	command*.go        a program of the operator's list
 //	sender.go          one signed HTTP exchange, for all that speak HTTP
 //	sign.go            secrets, signature, trace context
-//	transport.go       the HTTP client: pool, limits, protocols
+//	exchange.go        one request and its answer: over a line, or by net/http
+//	line*.go           lines: connections of our own for small HTTP/1.1 requests
+//	transport.go       net/http's client, for the rest: pool, limits, protocols
 //	guard.go           which addresses may be dialled
 //	failure.go         error classes, and how an error gets its class
 //	retry.go           the table of what is retried, and when

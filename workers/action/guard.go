@@ -13,7 +13,7 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// dialTimeout bounds one connection attempt. The transport goes on dialling
+// dialTimeout bounds one connection attempt. Lines and the transport go on dialling
 // after the delivery that asked has given up, so that the next one finds the
 // connection; this is what ends that.
 const dialTimeout = 10 * time.Second

@@ -3,7 +3,6 @@ package action
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -43,7 +42,7 @@ func newMessage(d *minoots.Delivery, spec *webhookSpec, attempt int) (*message, 
 		// one. Whoever needs it can give it.
 	default:
 		var err error
-		if m.body, err = json.Marshal(newPayload(d, attempt)); err != nil {
+		if m.body, err = defaultBody(d, attempt); err != nil {
 			return nil, err
 		}
 	}
@@ -86,7 +85,8 @@ func (m *message) header(secrets [][]byte, at time.Time, userAgent []string) htt
 	// A kept connection that the receiver closes just as we write to it is no
 	// failed attempt. net/http sends again on a fresh one if the request is
 	// idempotent, and a webhook is: that is what webhook-id is for. An empty list
-	// under this name says so to net/http and sends no header.
+	// under this name says so to net/http and sends no header. A line does the same
+	// of itself.
 	header["Idempotency-Key"] = nil
 	for name, value := range m.headers {
 		header.Set(name, value)

@@ -16,7 +16,7 @@ func BenchmarkRelay(b *testing.B) {
 	}
 	events := float64(len(w.log()))
 	began := time.Now()
-	r := w.relay("bench", w.connect(w.url))
+	r := w.relay()
 	require.Eventually(b, func() bool { return r.metric(b, "minoots_relay_events_total") >= events }, 3*time.Minute, tick)
 	took := time.Since(began)
 	b.ReportMetric(events/took.Seconds(), "messages/s")

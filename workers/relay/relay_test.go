@@ -19,7 +19,6 @@ import (
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
-	"github.com/minoots/minoots/internal/faultproxy"
 	"github.com/minoots/minoots/internal/testdb"
 	"github.com/minoots/minoots/workers/relay"
 )
@@ -38,16 +37,17 @@ const (
 // world is a database, and a NATS server that can be away.
 type world struct {
 	testing.TB
-	url     string
 	db      *db.DB
 	options *server.Options
 	server  *server.Server
 }
 
 func newWorld(t testing.TB) *world {
-	database := testdb.New(t)
-	w := &world{TB: t, url: database.URL}
-	w.db = w.connect(w.url)
+	w := &world{TB: t}
+	var err error
+	w.db, err = db.Connect(t.Context(), db.Config{URL: testdb.New(t).URL, Name: "test", MaxConns: 4, Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	t.Cleanup(w.db.Close)
 	for _, tenant := range []string{"acme", "globex"} {
 		_, err := w.db.TenantCreate(t.Context(), tenant, "")
 		require.NoError(t, err)
@@ -57,14 +57,6 @@ func newWorld(t testing.TB) *world {
 	w.options.Port = w.server.Addr().(*net.TCPAddr).Port // the same when it comes again
 	t.Cleanup(func() { w.stopNATS() })
 	return w
-}
-
-func (w *world) connect(url string) *db.DB {
-	w.Helper()
-	d, err := db.Connect(w.Context(), db.Config{URL: url, Name: "test", MaxConns: 4, Log: slog.New(slog.DiscardHandler)})
-	require.NoError(w, err)
-	w.Cleanup(d.Close)
-	return d
 }
 
 func (w *world) startNATS() {
@@ -99,10 +91,10 @@ type running struct {
 	stop     func()
 }
 
-func (w *world) relay(name string, d *db.DB) *running {
+func (w *world) relay() *running {
 	w.Helper()
 	r := &running{registry: prometheus.NewRegistry()}
-	made, err := relay.New(relay.Config{DB: d, JetStream: w.stream(), Replica: name, Registerer: r.registry, Log: slog.New(slog.DiscardHandler)})
+	made, err := relay.New(relay.Config{DB: w.db, JetStream: w.stream(), Replica: "a", Registerer: r.registry, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(w, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
 	var wg sync.WaitGroup
@@ -220,7 +212,7 @@ func TestRelayPublishesTheLog(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.lives(40) // before there is a relay, too
-	r := w.relay("a", w.db)
+	r := w.relay()
 	w.lives(40)
 	w.wait()
 	w.assertStory()
@@ -232,7 +224,7 @@ func TestRelayPublishesTheLog(t *testing.T) {
 func TestRelayWhileNATSIsAway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	r := w.relay("a", w.db)
+	r := w.relay()
 	w.lives(10)
 	w.wait()
 	w.stopNATS()
@@ -246,53 +238,6 @@ func TestRelayWhileNATSIsAway(t *testing.T) {
 	require.Eventually(t, func() bool { return r.metric(t, "minoots_relay_lag_seconds") == 0 }, soon, tick)
 }
 
-// The relay that has the lease dies without a word; another has it within 2
-// seconds and goes on where it had got to.
-func TestRelayIsTakenOver(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	proxy := faultproxy.New(t, w.url)
-	first := w.relay("first", w.connect(proxy.URL()))
-	require.Eventually(t, func() bool { return first.metric(t, "minoots_relay_active") == 1 }, soon, tick)
-	second := w.relay("second", w.connect(w.url))
-	third := w.relay("third", w.connect(w.url))
-	w.lives(20)
-	w.wait()
-	assert.Zero(t, second.metric(t, "minoots_relay_events_total")+third.metric(t, "minoots_relay_events_total"), "one at a time")
-
-	proxy.Close()
-	died := time.Now()
-	w.lives(20)
-	require.Eventually(t, func() bool {
-		return second.metric(t, "minoots_relay_active")+third.metric(t, "minoots_relay_active") == 1
-	}, soon, tick)
-	t.Logf("taken over after %s", time.Since(died).Round(time.Millisecond))
-	w.wait()
-	w.assertStory()
-}
-
-// What is asked to stop gives its lease back: nobody waits for it to run out.
-func TestRelayLeaves(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	first := w.relay("first", w.db)
-	require.Eventually(t, func() bool { return first.metric(t, "minoots_relay_active") == 1 }, soon, tick)
-	first.stop()
-	reader := db.EventReader{DB: w.db, Name: "nats", Replica: "second", Lease: time.Minute}
-	_, ok, err := reader.Take(t.Context())
-	require.NoError(t, err)
-	assert.True(t, ok)
-	other := db.EventReader{DB: w.db, Name: "nats", Replica: "third", Lease: time.Minute}
-	_, ok, err = other.Take(t.Context())
-	require.NoError(t, err)
-	assert.False(t, ok)
-	latest, err := w.db.EventLatest(t.Context())
-	require.NoError(t, err)
-	ok, err = other.Move(t.Context(), latest, 1, true)
-	require.NoError(t, err)
-	assert.False(t, ok, "who has lost the lease changes nothing")
-}
-
 // An operator's own stream is used as it is, and one that does not fit is told.
 func TestRelayChecksTheStream(t *testing.T) {
 	t.Parallel()
@@ -300,7 +245,7 @@ func TestRelayChecksTheStream(t *testing.T) {
 	js := w.stream()
 	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: relay.StreamName, Subjects: []string{"other"}})
 	require.NoError(t, err)
-	r := w.relay("a", w.db)
+	r := w.relay()
 	w.lives(2)
 	require.Eventually(t, func() bool { return r.metric(t, "minoots_relay_failures_total") > 0 }, soon, tick)
 	published, _ := w.published()
