@@ -49,10 +49,8 @@ FROM given, unnest(ARRAY['timer.fired', 'action.succeeded', 'timer.settled']) AS
 // BenchmarkAudit audits 100,000 timers: docs/operations.md has the figure.
 func BenchmarkAudit(b *testing.B) {
 	database := testdb.New(b)
-	d, err := db.Connect(b.Context(), db.Config{URL: database.URL, Name: "bench"})
-	require.NoError(b, err)
-	b.Cleanup(d.Close)
-	_, err = database.Pool.Exec(b.Context(), many, 100_000)
+	d := testdb.Connect(b, db.Config{URL: database.URL, Name: "bench"})
+	_, err := database.Pool.Exec(b.Context(), many, 100_000)
 	require.NoError(b, err)
 	_, err = database.Pool.Exec(b.Context(), "VACUUM ANALYZE")
 	require.NoError(b, err)
@@ -73,10 +71,8 @@ func BenchmarkAudit(b *testing.B) {
 // then over those that are left.
 func BenchmarkTimerForget(b *testing.B) {
 	database := testdb.New(b)
-	d, err := db.Connect(b.Context(), db.Config{URL: database.URL, Name: "bench"})
-	require.NoError(b, err)
-	b.Cleanup(d.Close)
-	_, err = database.Pool.Exec(b.Context(), many, 100_000)
+	d := testdb.Connect(b, db.Config{URL: database.URL, Name: "bench"})
+	_, err := database.Pool.Exec(b.Context(), many, 100_000)
 	require.NoError(b, err)
 	for _, sql := range []string{
 		"UPDATE minoots.timer_states SET settled_at = settled_at - interval '60 days', id = ('01900000' || substr(id::text, 9))::uuid",

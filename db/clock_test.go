@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/testdb"
 )
 
 // resolution is what Postgres cuts off, and some nanoseconds of rounding.
@@ -155,9 +156,7 @@ func TestClockLearnsFromStatements(t *testing.T) {
 	fresh := func() (*db.DB, *db.Clock) {
 		c := db.NewClock()
 		c.Observe(time.Now(), time.Now(), time.Now().Add(time.Hour)) // far off, and sure of it
-		other, err := db.Connect(t.Context(), db.Config{URL: database.URL, Clock: c, Name: "clock"})
-		require.NoError(t, err)
-		t.Cleanup(other.Close)
+		other := testdb.Connect(t, db.Config{URL: database.URL, Clock: c, Name: "clock"})
 		require.Same(t, c, other.Clock())
 		c.Observe(time.Now(), time.Now(), time.Now().Add(time.Hour))
 		require.Greater(t, c.Skew(), 59*time.Minute)

@@ -38,10 +38,7 @@ func setup(t *testing.T) (*testdb.DB, *db.DB) {
 // many replicas calls it many times.
 func connect(t *testing.T, url string) *db.DB {
 	t.Helper()
-	d, err := db.Connect(t.Context(), db.Config{URL: url, Name: "test", MaxConns: 4})
-	require.NoError(t, err)
-	t.Cleanup(d.Close)
-	return d
+	return testdb.Connect(t, db.Config{URL: url, MaxConns: 4})
 }
 
 // timerAt is a timer without a name, due at an instant, with that many webhooks,

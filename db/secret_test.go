@@ -27,10 +27,7 @@ func withKeys(t *testing.T, url string, keys ...string) *db.DB {
 		ring, err = seal.Parse(strings.Join(keys, ","))
 		require.NoError(t, err)
 	}
-	d, err := db.Connect(t.Context(), db.Config{URL: url, Name: "secrets", Keys: ring, MaxConns: 4})
-	require.NoError(t, err)
-	t.Cleanup(d.Close)
-	return d
+	return testdb.Connect(t, db.Config{URL: url, Name: "secrets", Keys: ring, MaxConns: 4})
 }
 
 func newSecret(i int) db.Secret {

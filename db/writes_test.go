@@ -54,9 +54,7 @@ func TestWritesRefused(t *testing.T) {
 	writes := &db.Writes{OnChange: told.add}
 	var pools []*db.DB // of one process
 	for range 2 {
-		d, err := db.Connect(t.Context(), db.Config{URL: database.URL, Name: "test", MaxConns: 2, Writes: writes})
-		require.NoError(t, err)
-		t.Cleanup(d.Close)
+		d := testdb.Connect(t, db.Config{URL: database.URL, MaxConns: 2, Writes: writes})
 		pools = append(pools, d)
 	}
 	d, other := pools[0], pools[1]

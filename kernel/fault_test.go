@@ -12,6 +12,7 @@ import (
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
 	"github.com/minoots/minoots/internal/faultproxy"
+	"github.com/minoots/minoots/internal/testdb"
 	"github.com/minoots/minoots/kernel"
 )
 
@@ -130,9 +131,7 @@ func TestFaultAPausedKernelHoldsUpNoTimer(t *testing.T) {
 	w := newWorld(t)
 	paused, resume := make(chan struct{}), make(chan struct{})
 	e := &fakePlanner{do: func(context.Context, []minoots.Delivery) error { close(paused); <-resume; return nil }}
-	database, err := db.Connect(t.Context(), db.Config{URL: w.URL, Name: "paused", Standstill: 300 * time.Millisecond, Log: silent()})
-	require.NoError(t, err)
-	t.Cleanup(database.Close)
+	database := testdb.Connect(t, db.Config{URL: w.URL, Name: "paused", Standstill: 300 * time.Millisecond})
 	w.create(acting(w.in(0), 1, "a"))
 	first := w.start(kernel.Config{DB: database, Planner: e})
 	<-paused

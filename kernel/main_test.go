@@ -46,10 +46,7 @@ func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func (w *world) connect(url string, conns int32) *db.DB {
 	w.Helper()
-	d, err := db.Connect(w.Context(), db.Config{URL: url, Name: "test", MaxConns: conns, Log: silent()})
-	require.NoError(w, err)
-	w.Cleanup(d.Close)
-	return d
+	return testdb.Connect(w, db.Config{URL: url, MaxConns: conns})
 }
 
 // create makes timers, without a hint to anybody.

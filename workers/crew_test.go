@@ -12,6 +12,7 @@ import (
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
 	"github.com/minoots/minoots/internal/faultproxy"
+	"github.com/minoots/minoots/internal/testdb"
 	"github.com/minoots/minoots/workers"
 )
 
@@ -196,9 +197,7 @@ func TestCrewRegistersBeforeItWorks(t *testing.T) {
 func TestCrewThroughAPooler(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	pooled, err := db.Connect(t.Context(), db.Config{URL: w.database.PgBouncer(t), Name: "test", MaxConns: 8, Log: silent()})
-	require.NoError(t, err)
-	t.Cleanup(pooled.Close)
+	pooled := testdb.Connect(t, db.Config{URL: w.database.PgBouncer(t), MaxConns: 8})
 	c := w.man(workers.Config{Actions: &actor{}, DB: pooled, PollOnly: true})
 	w.fire(many(5, bundle(1, "a"))...)
 	w.eventuallyOver(5)

@@ -23,11 +23,7 @@ func TestAcksCommands(t *testing.T) {
 	t.Parallel()
 	database := testdb.New(t)
 	_, api, _ := keyed(t, database.URL, "")
-	d, err := db.Connect(t.Context(), db.Config{URL: database.URL, Name: "test"})
-	require.NoError(t, err)
-	t.Cleanup(d.Close)
-	_, err = d.TenantCreate(t.Context(), "acme", "")
-	require.NoError(t, err)
+	d := withAcme(t, database.URL)
 
 	// A delivery as a worker leaves it that has sent it.
 	delivery := &minoots.Delivery{
@@ -71,11 +67,7 @@ func TestAnAgentIsWokenAndAcknowledges(t *testing.T) {
 	t.Parallel()
 	database := testdb.New(t)
 	_, api, _ := keyed(t, database.URL, seal.NewKey())
-	d, err := db.Connect(t.Context(), db.Config{URL: database.URL, Name: "test"})
-	require.NoError(t, err)
-	t.Cleanup(d.Close)
-	_, err = d.TenantCreate(t.Context(), "acme", "")
-	require.NoError(t, err)
+	d := withAcme(t, database.URL)
 	key, err := createKey(t.Context(), d, "acme", "test", []minoots.Role{minoots.RoleTenantAdmin})
 	require.NoError(t, err)
 	c, err := client.New(api, key.Secret)

@@ -43,10 +43,7 @@ func TestAuditBesideALoad(t *testing.T) {
 	database := testdb.New(t)
 	log := slog.New(slog.DiscardHandler)
 	connect := func(name string) *db.DB {
-		d, err := db.Connect(t.Context(), db.Config{URL: database.URL, Name: name, Log: log})
-		require.NoError(t, err)
-		t.Cleanup(d.Close)
-		return d
+		return testdb.Connect(t, db.Config{URL: database.URL, Name: name, Log: log})
 	}
 	api := connect("api")
 	_, err := api.TenantCreate(t.Context(), "acme", "")

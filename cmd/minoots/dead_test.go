@@ -93,6 +93,18 @@ func (s *service) busy(t *testing.T) int {
 		fmt.Sprintf("%%-%d-%%", s.process.Process.Pid))
 }
 
+// busiest is the one that runs the most, and how much that is.
+func busiest(t *testing.T, all []*service) (found *service, jobs int) {
+	t.Helper()
+	for _, s := range all {
+		if n := s.busy(t); n > jobs {
+			found, jobs = s, n
+		}
+	}
+	require.Positive(t, jobs)
+	return found, jobs
+}
+
 const settled = "SELECT count(*) FROM minoots.timer_states WHERE status = 'settled'"
 
 // kill -9: what was under way there, and nothing else, is delivered again within
@@ -103,14 +115,7 @@ func TestKilledReplica(t *testing.T) {
 	r := newSlowReceiver(t)
 	const timers = 40
 	all[0].deliver(t, r, timers)
-	victim := all[0]
-	for _, s := range all {
-		if s.busy(t) > victim.busy(t) {
-			victim = s
-		}
-	}
-	inFlight := victim.busy(t)
-	require.Positive(t, inFlight)
+	victim, inFlight := busiest(t, all)
 	require.NoError(t, victim.process.Process.Signal(syscall.SIGKILL))
 	killed := time.Now()
 	require.Eventually(t, func() bool { n, _ := r.deliveries(); return n == timers+inFlight }, 20*time.Second, 5*time.Millisecond)
@@ -136,14 +141,7 @@ func TestStoppedReplica(t *testing.T) {
 	r := newSlowReceiver(t)
 	const timers = 30
 	all[0].deliver(t, r, timers)
-	zombie := all[0] // it has the first seat
-	for _, s := range all {
-		if s.busy(t) > zombie.busy(t) {
-			zombie = s
-		}
-	}
-	inFlight := zombie.busy(t)
-	require.Positive(t, inFlight)
+	zombie, inFlight := busiest(t, all)
 	require.NoError(t, zombie.process.Process.Signal(syscall.SIGSTOP))
 	stopped := time.Now()
 	require.Eventually(t, func() bool { n, _ := r.deliveries(); return n == timers+inFlight }, 30*time.Second, 10*time.Millisecond)

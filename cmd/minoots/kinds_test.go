@@ -4,10 +4,10 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"regexp"
@@ -134,12 +134,7 @@ func awaitFiring(t *testing.T, api, key string, id minoots.ID) (firing minoots.F
 func TestActionsThatCannotWorkAreRefused(t *testing.T) {
 	t.Parallel()
 	url := testdb.New(t).URL
-	r, api, _ := testReplica(t, url, config.Roles{API: true})
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	t.Cleanup(func() { cancel(); require.NoError(t, <-ended) })
-	<-r.Ready()
+	api, _ := runReplica(t, config.Config{DatabaseURL: config.SecretOf(url), Roles: config.Roles{API: true}}, slog.DiscardHandler)
 	key := tenantKey(t, url)
 	const binding = `"agentBinding": {"adapter": "mcp", "target": "https://mcp.example.com"`
 	for action, want := range map[string][2]string{

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -115,27 +114,9 @@ func acknowledge(t *testing.T, asked []byte) {
 // of another replica, if that has it.
 func runKinds(t *testing.T, url, public string, c *counterparts, roles config.Roles) string {
 	t.Helper()
-	cfg := replicaConfig{
-		Config: config.Config{
-			DatabaseURL: config.SecretOf(url), PublicURL: public, Roles: roles, ShutdownGrace: 5 * time.Second,
-			WebhookAllowCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-			CommandAllow:      []string{c.program}, NATSURL: config.SecretOf(c.natsURL),
-		},
-		Log: slog.New(slog.DiscardHandler), HTTP: loopbackListener(t), Ops: loopbackListener(t),
-	}
-	r, err := newReplica(t.Context(), cfg)
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-ended)
-	})
-	select {
-	case <-r.Ready():
-	case err := <-ended:
-		require.NoError(t, err)
-	}
-	return "http://" + cfg.HTTP.Addr().String()
+	api, _ := runReplica(t, config.Config{
+		DatabaseURL: config.SecretOf(url), PublicURL: public, Roles: roles, WebhookAllowCIDRs: loopback,
+		CommandAllow: []string{c.program}, NATSURL: config.SecretOf(c.natsURL),
+	}, slog.DiscardHandler)
+	return api
 }

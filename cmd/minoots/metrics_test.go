@@ -54,9 +54,7 @@ func (n *names) MustRegister(all ...prometheus.Collector) {
 // the table of docs/metrics.md, both ways.
 func TestMetricsAreDocumented(t *testing.T) {
 	t.Parallel()
-	d, err := db.Connect(t.Context(), db.Config{URL: testdb.New(t).URL, Name: "metrics"})
-	require.NoError(t, err)
-	t.Cleanup(d.Close)
+	d := testdb.Connect(t, db.Config{URL: testdb.New(t).URL})
 
 	n := &names{Registerer: prometheus.NewRegistry(), found: map[string]bool{}}
 	actions := action.NewRegistry(action.Config{})

@@ -4,10 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
-	"log/slog"
 	"net"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -19,37 +16,6 @@ import (
 	"github.com/minoots/minoots/internal/testdb"
 	"github.com/minoots/minoots/kernel"
 )
-
-func loopbackListener(t *testing.T) net.Listener {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	return l
-}
-
-// testReplica is a replica on free ports.
-func testReplica(t *testing.T, url string, roles config.Roles) (r *replica, api, ops string) {
-	t.Helper()
-	cfg := replicaConfig{
-		Config: config.Config{DatabaseURL: config.SecretOf(url), Roles: roles, ShutdownGrace: 5 * time.Second},
-		Log:    slog.New(slog.DiscardHandler), HTTP: loopbackListener(t), Ops: loopbackListener(t),
-	}
-	r, err := newReplica(t.Context(), cfg)
-	require.NoError(t, err)
-	return r, "http://" + cfg.HTTP.Addr().String(), "http://" + cfg.Ops.Addr().String()
-}
-
-func get(t *testing.T, url string) (int, []byte) {
-	t.Helper()
-	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
-	res, err := c.Get(url)
-	require.NoError(t, err)
-	defer func() { _ = res.Body.Close() }()
-	b, err := io.ReadAll(res.Body)
-	require.NoError(t, err)
-	return res.StatusCode, b
-}
 
 func TestReplicaRunsAndStops(t *testing.T) {
 	t.Parallel()

@@ -2,14 +2,12 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,34 +46,17 @@ func (b *book) String() string {
 // keyed runs a replica with these operator's keys; "" is none.
 func keyed(t *testing.T, url, keys string) (log *book, api, ops string) {
 	t.Helper()
-	log = &book{}
-	cfg := replicaConfig{
-		Config: config.Config{
-			DatabaseURL: config.SecretOf(url), Roles: config.Roles{API: true, Kernel: true, Worker: true},
-			ShutdownGrace: 5 * time.Second, WebhookAllowCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		},
-		Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), HTTP: loopbackListener(t), Ops: loopbackListener(t),
+	cfg := config.Config{
+		DatabaseURL: config.SecretOf(url), Roles: config.Roles{API: true, Kernel: true, Worker: true}, WebhookAllowCIDRs: loopback,
 	}
 	if keys != "" {
 		var err error
 		cfg.SecretsKeys, err = seal.Parse(keys)
 		require.NoError(t, err)
 	}
-	r, err := newReplica(t.Context(), cfg)
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-ended)
-	})
-	select {
-	case <-r.Ready():
-	case err := <-ended:
-		require.NoError(t, err)
-	}
-	return log, "http://" + cfg.HTTP.Addr().String(), "http://" + cfg.Ops.Addr().String()
+	log = &book{}
+	api, ops = runReplica(t, cfg, slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return log, api, ops
 }
 
 func secretsState(t *testing.T, ops string) readiness {
@@ -93,20 +74,14 @@ func TestSecretsWithTheRightAndTheWrongKey(t *testing.T) {
 	t.Parallel()
 	database := testdb.New(t)
 	right, wrong := seal.NewKey(), seal.NewKey()
-	d, err := db.Connect(t.Context(), db.Config{URL: database.URL, Name: "test"})
-	require.NoError(t, err)
-	t.Cleanup(d.Close)
-	_, err = d.TenantCreate(t.Context(), "acme", "")
-	require.NoError(t, err)
+	d := withAcme(t, database.URL)
 	key, err := createKey(t.Context(), d, "acme", "test", []minoots.Role{minoots.RoleTenantAdmin})
 	require.NoError(t, err)
 
 	// The secret is there, sealed, before the replica with the wrong key is.
 	ring, err := seal.Parse(right)
 	require.NoError(t, err)
-	sealer, err := db.Connect(t.Context(), db.Config{URL: database.URL, Name: "test", Keys: ring})
-	require.NoError(t, err)
-	t.Cleanup(sealer.Close)
+	sealer := testdb.Connect(t, db.Config{URL: database.URL, Keys: ring})
 	_, err = sealer.SecretEnsure(t.Context(), "acme", db.Secret{ID: minoots.NewID(), Secret: []byte("0123456789abcdef0123456789abcdef")})
 	require.NoError(t, err)
 	wrongLog, wrongAPI, wrongOps := keyed(t, database.URL, wrong)
@@ -190,12 +165,8 @@ func TestSecretsCommands(t *testing.T) {
 	t.Parallel()
 	database := testdb.New(t)
 	on := "--database-url=" + database.URL
-	d, err := db.Connect(t.Context(), db.Config{URL: database.URL, Name: "test"})
-	require.NoError(t, err)
-	t.Cleanup(d.Close)
-	_, err = d.TenantCreate(t.Context(), "acme", "")
-	require.NoError(t, err)
-	_, err = d.SecretEnsure(t.Context(), "acme", db.Secret{ID: minoots.NewID(), Secret: []byte("0123456789abcdef0123456789abcdef")})
+	d := withAcme(t, database.URL)
+	_, err := d.SecretEnsure(t.Context(), "acme", db.Secret{ID: minoots.NewID(), Secret: []byte("0123456789abcdef0123456789abcdef")})
 	require.NoError(t, err)
 
 	status, key, _ := cli(t, "", "secrets", "key")

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"os/exec"
 	"strings"
 	"testing"
@@ -52,19 +51,9 @@ func TestScheduleFromPsql(t *testing.T) {
 	database := testdb.New(t)
 	status, _, errOut := cli(t, "", "tenants", "create", "acme", "--database-url="+database.URL)
 	require.Zero(t, status, errOut)
-	r, err := newReplica(t.Context(), replicaConfig{
-		Config: config.Config{
-			DatabaseURL: config.SecretOf(database.URL), Roles: config.Roles{Kernel: true, Worker: true}, ShutdownGrace: 5 * time.Second,
-			WebhookAllowCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		},
-		Log: slog.New(slog.DiscardHandler), HTTP: loopbackListener(t), Ops: loopbackListener(t),
-	})
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	defer func() { cancel(); assert.NoError(t, <-ended) }()
-	<-r.Ready()
+	runReplica(t, config.Config{
+		DatabaseURL: config.SecretOf(database.URL), Roles: config.Roles{Kernel: true, Worker: true}, WebhookAllowCIDRs: loopback,
+	}, slog.DiscardHandler)
 
 	when := func(name, when string) string {
 		return fmt.Sprintf(`SELECT minoots.schedule('acme', '{"name": "%s", %s,

@@ -35,11 +35,7 @@ func TestReplicaStartsAndStops(t *testing.T) {
 	t.Cleanup(receiver.Close)
 	database := testdb.New(t)
 	p := faultproxy.New(t, database.URL)
-	d, err := db.Connect(t.Context(), db.Config{URL: database.URL, Name: "test", MaxConns: 2})
-	require.NoError(t, err)
-	t.Cleanup(d.Close)
-	_, err = d.TenantCreate(t.Context(), "acme", "")
-	require.NoError(t, err)
+	d := withAcme(t, database.URL)
 
 	var ready atomic.Int64 // lives that came so far
 	run := func(ctx context.Context, url string) error {

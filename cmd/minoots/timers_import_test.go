@@ -17,7 +17,6 @@ import (
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/api"
-	"github.com/minoots/minoots/db"
 	"github.com/minoots/minoots/internal/testdb"
 )
 
@@ -30,13 +29,9 @@ type importTarget struct {
 func newImportTarget(t *testing.T) *importTarget {
 	t.Helper()
 	database := testdb.New(t)
-	d, err := db.Connect(t.Context(), db.Config{URL: database.URL, Name: "import-test"})
-	require.NoError(t, err)
-	t.Cleanup(d.Close)
-	_, err = d.TenantCreate(t.Context(), "acme", "")
-	require.NoError(t, err)
+	d := withAcme(t, database.URL)
 	secret, prefix, hash := minoots.NewCredential()
-	_, err = d.KeyCreate(t.Context(), minoots.Key{ID: minoots.NewID(), TenantID: "acme", Prefix: prefix, Roles: []minoots.Role{minoots.RoleTenantAdmin}}, hash)
+	_, err := d.KeyCreate(t.Context(), minoots.Key{ID: minoots.NewID(), TenantID: "acme", Prefix: prefix, Roles: []minoots.Role{minoots.RoleTenantAdmin}}, hash)
 	require.NoError(t, err)
 	a, err := api.New(api.Config{DB: d})
 	require.NoError(t, err)
