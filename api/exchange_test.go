@@ -94,5 +94,6 @@ func TestMetrics(t *testing.T) {
 		"minoots_http_in_flight":       {""},
 		"minoots_waiters":              {""},
 		"minoots_wait_looks_total":     {""},
+		"minoots_wait_listening":       {""},
 	}, found)
 }
