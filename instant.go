@@ -1,7 +1,6 @@
 package minoots
 
 import (
-	"strings"
 	"time"
 )
 
@@ -39,9 +38,6 @@ func (i Instant) MarshalJSON() ([]byte, error) {
 func (i *Instant) UnmarshalText(b []byte) error {
 	t, err := time.Parse(time.RFC3339Nano, string(b))
 	if err != nil {
-		if strings.Contains(err.Error(), "day out of range") {
-			return Errorf(CodeInvalid, `is not an instant: its month has no such day; want RFC 3339 with a zone, such as "2026-11-23T17:03:20Z"`)
-		}
 		return Errorf(CodeInvalid, `is not an instant: want RFC 3339 with a zone, such as "2026-11-23T17:03:20Z"`)
 	}
 	*i = InstantOf(t)

@@ -102,7 +102,7 @@ func TestBadTimers(t *testing.T) {
 		{"past", `{"fireAt":"2020-01-01T00:00:00Z"}`, "fireAt", "is in the past", 422},
 		{"ancient", `{"fireAt":"0000-01-01T00:00:00+23:00","misfire":{"policy":"fire_once"}}`, "fireAt", "100 years", 422},
 		{"far future", `{"fireAt":"2999-01-01T00:00:00Z"}`, "fireAt", "100 years", 422},
-		{"impossible date", `{"fireAt":"2027-02-30T00:00:00Z"}`, "fireAt", "its month has no such day", 422},
+		{"impossible date", `{"fireAt":"2027-02-30T00:00:00Z"}`, "fireAt", "is not an instant", 422},
 		{"no zone", `{"fireAt":"2027-02-03T00:00:00"}`, "fireAt", "with a zone", 422},
 		{"instant as number", `{"fireAt":1}`, "fireAt", "is not an instant", 422},
 		{"empty recurrence", `{"recurrence":{}}`, "recurrence", "exactly one of cron", 422},
