@@ -107,6 +107,7 @@ func TestBadTimers(t *testing.T) {
 		{"instant as number", `{"fireAt":1}`, "fireAt", "is not an instant", 422},
 		{"empty recurrence", `{"recurrence":{}}`, "recurrence", "exactly one of cron", 422},
 		{"impossible cron", `{"recurrence":{"cron":"0 9 30 2 *"}}`, "recurrence.cron", "February has no day 30", 422},
+		{"misspelt zone", `{"recurrence":{"cron":"@daily","timeZone":"Europe/Pariss"}}`, "recurrence.timeZone", "perhaps \"Europe/Paris\"", 422},
 		{"unknown zone", `{"recurrence":{"cron":"@daily","timeZone":"Mars/Base"}}`, "recurrence.timeZone", "IANA name", 422},
 		{"too often", `{"recurrence":{"every":"999ms"}}`, "recurrence.every", "from 1s", 422},
 		{"ends before it starts", `{"recurrence":{"every":"1h","startAt":"2030-01-02T00:00:00Z","endAt":"2030-01-01T00:00:00Z"}}`, "recurrence.endAt", "is before startAt", 422},

@@ -85,6 +85,9 @@ func unknownZone(name string) string {
 	if similar := tzdb.Similar(name); similar != "" {
 		return fmt.Sprintf("is written %q", similar)
 	}
+	if near := tzdb.Near(name); near != "" {
+		return fmt.Sprintf("is not in the time zone database (%s): perhaps %q is meant", tzdb.Version(), near)
+	}
 	return fmt.Sprintf(`is not in the time zone database (%s): want an IANA name such as "Europe/Paris", not an abbreviation or offset; `+
 		`for a fixed offset two hours ahead of UTC want "Etc/GMT-2"`, tzdb.Version())
 }
