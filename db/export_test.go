@@ -3,9 +3,12 @@ package db
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/minoots/minoots/internal/cron"
 )
 
 // AuditIn audits what a transaction sees.
@@ -30,3 +33,14 @@ func (c counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQu
 }
 
 func (counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// Schedules is the memory of compiled recurrences.
+type Schedules = schedules
+
+// Of is of.
+func (c *schedules) Of(recurrence []byte, anchor time.Time) (*cron.Schedule, error) {
+	return c.of(recurrence, anchor)
+}
+
+// Held counts what is remembered.
+func (c *schedules) Held() int { return len(c.young) + len(c.old) }

@@ -11,7 +11,7 @@ import (
 const (
 	// missedMost is how many missed occurrences of a timer a claim looks at one by
 	// one: 25 ms of a cron's. What lies between the last of them and those that the
-	// policy still fires counts for none.
+	// policy still fires is counted without looking at each.
 	missedMost = 10_000
 	// catchUpMost is how many missed occurrences fire_all fires at most: the newest.
 	catchUpMost = 1_000
@@ -76,17 +76,17 @@ func (j *judged) judge(s *cron.Schedule, now time.Time) verdict {
 	missed, follows, whole := j.missed(s, first, now)
 	kept, why := j.keeps(missed, now, whole)
 	v := verdict{number: j.occurrence}
-	v.skip(missed[:kept], whole, why)
-	var head *occurrence
+	var head, rest *occurrence
 	switch {
 	case kept < len(missed):
 		head = &missed[kept]
 	case !whole:
-		head = j.beyond(s, missed[len(missed)-1], now)
+		head, rest = j.beyond(s, missed, now)
 		follows = nil
 	default:
 		head = follows
 	}
+	v.skip(missed[:kept], rest, why)
 	if head == nil {
 		v.over, v.reason = true, "its last occurrences were missed"
 		return v
@@ -182,50 +182,70 @@ func (j *judged) keeps(missed []occurrence, now time.Time, whole bool) (skipped 
 	}
 }
 
-// beyond gives what fires or is due next of a timer that has missed more
-// than were looked at: nil if nothing is.
-func (j *judged) beyond(s *cron.Schedule, last occurrence, now time.Time) *occurrence {
-	var from time.Time
-	switch j.policy() {
-	case minoots.MisfireSkip:
-		from = now.Add(-j.misfire.Grace())
-	case minoots.MisfireFireAll:
-		from = s.Back(last.at, now, catchUpMost)
-	default:
-		from = s.Back(last.at, now, 1)
+// beyond gives what fires or is due next of a timer that has missed more than were
+// looked at, nil if nothing is, and the last that is skipped before it.
+func (j *judged) beyond(s *cron.Schedule, missed []occurrence, now time.Time) (head, rest *occurrence) {
+	last := missed[len(missed)-1]
+	end := j.lastBy(s, last, now)
+	from := last.at
+	if now.Sub(missed[0].due) > j.misfire.Grace() {
+		switch j.policy() {
+		case minoots.MisfireSkip:
+			from = now.Add(-j.misfire.Grace())
+		case minoots.MisfireFireAll:
+			from = s.Back(last.at, end.at, catchUpMost)
+		default:
+			from = s.Back(last.at, end.at, 1)
+		}
 	}
 	if j.misfire != nil && j.misfire.MaxLatenessMs > 0 {
 		from = later(from, now.Add(-time.Duration(j.misfire.MaxLatenessMs)*time.Millisecond))
 	}
-	at, ok := s.Next(later(from, last.at), last.number)
+	skipped := j.lastBy(s, last, later(from, last.at))
+	at, ok := s.Next(later(from, last.at), skipped.number)
 	if !ok {
-		return nil
+		return nil, &skipped
 	}
-	o := j.nth(last.number+1, at)
-	return &o
+	o := j.nth(skipped.number+1, at)
+	return &o, &skipped
+}
+
+// lastBy gives the last occurrence at or before an instant, a known one if none has
+// come after it.
+func (j *judged) lastBy(s *cron.Schedule, known occurrence, until time.Time) occurrence {
+	most := minoots.MaxOccurrence
+	if limit := s.Recurrence().MaxOccurrences; limit != nil {
+		most = *limit
+	}
+	n, at := s.Count(known.at, until, most-known.number)
+	if n == 0 {
+		return known
+	}
+	return j.nth(known.number+n, at)
 }
 
 // skip notes what is skipped: one by one, as far as they are not too many, and one
-// for all others, under the number of the last of them.
-func (v *verdict) skip(missed []occurrence, whole bool, why func(occurrence) string) {
+// for all others, under the number of the last of them. That is rest, unless nil: it
+// may lie behind those that are listed.
+func (v *verdict) skip(missed []occurrence, rest *occurrence, why func(occurrence) string) {
+	if len(missed) == 0 {
+		return
+	}
+	last := missed[len(missed)-1]
+	if rest != nil {
+		last = *rest
+	}
 	for i, o := range missed {
 		o.reason = why(o)
-		if rest := len(missed) - i; i == skippedMost && rest > 1 {
-			last := missed[len(missed)-1]
-			more := ""
-			if !whole {
-				more = "more than "
-			}
-			o.reason = fmt.Sprintf("%s; stands for %s%d occurrences from this to %s", o.reason, more, rest, minoots.InstantOf(last.at))
+		if others := last.number - o.number + 1; i == skippedMost && others > 1 {
+			o.reason = fmt.Sprintf("%s; stands for %d occurrences from this to %s", o.reason, others, minoots.InstantOf(last.at))
 			o.number = last.number
 			v.skipped = append(v.skipped, o)
 			break
 		}
 		v.skipped = append(v.skipped, o)
 	}
-	if len(missed) > 0 {
-		v.number = missed[len(missed)-1].number
-	}
+	v.number = last.number
 }
 
 // nth is an occurrence with its jitter.

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -102,11 +103,50 @@ func TestMisfireOfVeryMany(t *testing.T) {
 				require.Len(t, fired, fires)
 				behind := map[minoots.MisfirePolicy]time.Duration{minoots.MisfireFireAll: 999 * time.Second, minoots.MisfireSkip: 5 * time.Second}[policy]
 				assert.WithinDuration(t, now.Add(-behind), fired[0].DueAt, 2*time.Second)
+				number := int(fired[0].DueAt.Sub(created[0].Timer.FireAt.Time)/time.Second) + 1
 				all := firings(t, database, n.ID)
 				require.Len(t, all, 102, "100, one for the others, and the one that fired")
-				assert.Contains(t, all[100].Reason, "stands for more than 9900 occurrences")
-				assert.Equal(t, 10_000, all[100].Occurrence)
-				assert.Equal(t, 10_001, get(t, d, n.ID).Occurrence)
+				assert.Equal(t, number-1, all[100].Occurrence)
+				assert.Contains(t, all[100].Reason, fmt.Sprintf("stands for %d occurrences from this to", number-101))
+				assert.Equal(t, number, fired[0].Occurrence, "as the series counts")
+				assert.Equal(t, number, get(t, d, n.ID).Occurrence)
+				audited(t, d)
+			})
+		}
+	}
+}
+
+// A series ends with its number, however many were missed: what is fired is the last
+// of the series, not of the time.
+func TestMisfireOfMoreThanThereAre(t *testing.T) {
+	t.Parallel()
+	most := 20_000
+	for policy, want := range map[minoots.MisfirePolicy]int{minoots.MisfireFireOnce: 20_000, minoots.MisfireFireAll: 19_001, minoots.MisfireSkip: 0} {
+		for _, kind := range []string{"cron", "every"} {
+			t.Run(string(policy)+" "+kind, func(t *testing.T) {
+				t.Parallel()
+				database, d := setup(t)
+				n := every(time.Second, 0)
+				if kind == "cron" {
+					n = crontab("* * * * * *", "")
+				}
+				n.Spec.Recurrence.MaxOccurrences, n.Spec.Misfire = &most, &minoots.Misfire{Policy: policy}
+				created, err := d.TimerCreate(t.Context(), []db.NewTimer{n})
+				require.NoError(t, err)
+				first := created[0].Timer.FireAt
+				fired := claim(t, d, db.ClaimRequest{Limit: 1, Now: first.Add(90 * 24 * time.Hour)})
+				timer, all := get(t, d, n.ID), firings(t, database, n.ID)
+				if want == 0 {
+					require.Empty(t, fired)
+					assert.Equal(t, minoots.StatusSettled, timer.Status)
+					assert.Equal(t, most, all[len(all)-1].Occurrence)
+					assert.Contains(t, all[len(all)-1].Reason, "stands for 19900 occurrences")
+				} else {
+					require.Len(t, fired, 1)
+					assert.Equal(t, want, fired[0].Occurrence)
+					assert.True(t, first.Add(time.Duration(want-1)*time.Second).Equal(fired[0].DueAt))
+					assert.Equal(t, want < most, fired[0].Recurring)
+				}
 				audited(t, d)
 			})
 		}

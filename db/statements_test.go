@@ -208,6 +208,7 @@ var withoutTenant = map[string]string{
 	"subscription_match":    "the sender's: of the tenants of events",
 	"subscription_create":   "inserts the tenant's id, from the row that it has locked",
 	"delivery_forget":       "retention goes by age",
+	"waiting_renew":         "of all tenants of which requests wait on a replica",
 
 	"subscription_apart":       "the workers': of the subscription that a running job is of",
 	"subscription_reseal_page": "the operator's change of his key goes through all rows",

@@ -82,7 +82,12 @@ func (d *DB) goOn(j *judged, dueAt, now time.Time, policy minoots.ResumePolicy) 
 		return v, nil
 	case policy == minoots.ResumeSkip:
 		missed, _, whole := j.missed(s, first, now)
-		v.skip(missed, whole, func(occurrence) string { return missedReason })
+		var rest *occurrence
+		if !whole {
+			last := j.lastBy(s, missed[len(missed)-1], now)
+			rest = &last
+		}
+		v.skip(missed, rest, func(occurrence) string { return missedReason })
 	}
 	if next, ok := s.Next(later(now, j.fireAt), v.number); ok {
 		v.next = j.nth(v.number+1, next)

@@ -66,6 +66,7 @@ var scenarios = []scenario{
 	{"rolling", "SIGTERM, rolling restart of all replicas", true, size{20 * time.Second, 7 * time.Second}, nil, rolling},
 	{"postgres", "immediate shutdown of Postgres, away 2 s", true, size{20 * time.Second, 6 * time.Second}, nil, postgresAway},
 	{"terminate", "pg_terminate_backend at random", false, size{20 * time.Second, 6 * time.Second}, nil, terminate},
+	{"mixed", "kill -9 and ended connections; agents, subscription, stream, series", false, size{30 * time.Second, 8 * time.Second}, nil, mixed},
 	{"stall", "a replica's connections stall for 20 s", false, size{40 * time.Second, 30 * time.Second}, nil, stall},
 	{"clock-ahead", "replica clocks 10 s ahead", false, size{15 * time.Second, 5 * time.Second}, needsSkewed, clock("10s", "10s", "10s")},
 	{"clock-behind", "replica clocks 10 s behind", false, size{15 * time.Second, 5 * time.Second}, needsSkewed, clock("-10s", "-10s", "-10s")},

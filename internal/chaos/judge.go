@@ -18,6 +18,7 @@ type tally struct {
 	lost     []string // ids of timers
 	late     []time.Duration
 	worst    time.Duration // of what was not in flight on a replica that died
+	added    time.Duration // the same, beyond what a control was late by just then
 	unasked  int           // repeats of what was not in flight on one
 	slowest  time.Duration // from a death to the repeat of what was in flight
 	overlaps int
@@ -94,7 +95,11 @@ func (t *tally) count(w *world, firing string, d delivery) {
 		}
 	}
 	if len(deaths) == 0 {
-		t.worst = max(t.worst, late-w.held(d))
+		late -= w.held(d)
+		t.worst = max(t.worst, late)
+		if late > t.added {
+			t.added = max(t.added, late-w.control.worst(d.due, d.arrivals[0]))
+		}
 	}
 	if extra := len(d.arrivals) - 1 - len(deaths); extra > 0 {
 		t.unasked += extra

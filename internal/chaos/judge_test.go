@@ -132,8 +132,41 @@ func TestJudgeFindsEarlyLateAndRepeated(t *testing.T) {
 	require.Equal(t, 1800*ms, result.slowest)
 	require.InDelta(t, 300, s.row.RecoverMs, 1e-9)
 	s.mustBearDeaths(result)
-	require.Contains(t, s.row.Broken, "what was merely due came 400ms late")
+	require.Contains(t, s.row.Broken, "what was merely due came 400ms late, 400ms of that by the service")
 	require.Contains(t, s.row.Broken, "1 repeats of what was not in flight")
+}
+
+// What the machine did to a timer without the service is not the service's, if it
+// was at the same moment.
+func TestJudgeLeavesOutWhatAControlWasLateBy(t *testing.T) {
+	t.Parallel()
+	type after struct{ due, late time.Duration } // the timer's instant
+	for name, c := range map[string]struct {
+		probes []after
+		added  time.Duration
+	}{
+		"just then":              {[]after{{-20 * ms, 1 * ms}, {0, 160 * ms}, {180 * ms, 5 * ms}}, 240 * ms},
+		"since before":           {[]after{{-100 * ms, 250 * ms}, {170 * ms, 5 * ms}}, 150 * ms},
+		"before that":            {[]after{{-400 * ms, 300 * ms}, {0, 2 * ms}}, 398 * ms},
+		"after that":             {[]after{{0, 2 * ms}, {401 * ms, 300 * ms}}, 398 * ms},
+		"nothing was the matter": {nil, 400 * ms},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSetup(t)
+			s.control = &control{}
+			for _, p := range c.probes {
+				s.control.note(probe{s.due.Add(p.due), p.late})
+			}
+			s.deaths = []death{{at: s.due, replica: "dead"}}
+			s.acknowledge(400 * ms)
+			result := s.judged(t)
+			require.Equal(t, 400*ms, result.worst)
+			require.Equal(t, c.added, result.added)
+			s.mustBearDeaths(result)
+			require.Equal(t, c.added <= onTime, len(s.row.Broken) == 0)
+		})
+	}
 }
 
 func TestJudgeFindsDoubles(t *testing.T) {
@@ -143,5 +176,5 @@ func TestJudgeFindsDoubles(t *testing.T) {
 		SELECT $1, now(), now(), n, 1, 1, $2, 'running' FROM generate_series(1, 2) AS n`, minoots.NewID().String(), tenant)
 	require.NoError(t, err)
 	s.judged(t)
-	require.Equal(t, []string{"1 times two firings of a one-shot timer"}, s.row.Broken)
+	require.Equal(t, []string{"1 times two firings of one instant"}, s.row.Broken)
 }

@@ -89,10 +89,9 @@ func (w *world) doubles(ctx context.Context) error {
 	for what, sql := range map[string]string{
 		"timers of one Idempotency-Key": `SELECT name FROM minoots.timers WHERE requested_by = 'chaos' GROUP BY 1 HAVING count(*) > 1`,
 		"firings of one occurrence":     `SELECT timer_id FROM minoots.firings GROUP BY timer_id, occurrence HAVING count(*) > 1`,
-		"firings of a one-shot timer": `SELECT timer_id FROM minoots.firings LEFT JOIN minoots.timers t ON t.id = timer_id
+		"firings of a one-shot timer": `SELECT timer_id FROM minoots.firings JOIN minoots.timers t ON t.id = timer_id
 			WHERE t.recurrence IS NULL GROUP BY timer_id HAVING count(*) > 1`,
-		"firings of one instant": `SELECT timer_id FROM minoots.firings LEFT JOIN minoots.timers t ON t.id = timer_id
-			WHERE t.recurrence IS NOT NULL GROUP BY timer_id, due_at HAVING count(*) > 1`,
+		"firings of one instant": `SELECT timer_id FROM minoots.firings GROUP BY timer_id, due_at HAVING count(*) > 1`,
 		"successes of one action": `SELECT timer_id FROM minoots.attempts WHERE status = 'succeeded'
 			GROUP BY timer_id, occurrence, action_id HAVING count(*) > 1`,
 	} {

@@ -59,15 +59,17 @@ func (c *SoakConfig) fill() error {
 }
 
 // soak is a world that is used for long. See soak_load.go for what is asked of it,
-// soak_faults.go for what breaks, soak_ledger.go for what must arrive,
-// soak_watch.go and soak_later.go for what must not grow, soak_judge.go for the
-// verdict.
+// soak_agents.go for who answers, soak_faults.go for what breaks, soak_ledger.go and
+// soak_events.go for what must arrive, soak_watch.go and soak_later.go for what must
+// not grow, soak_judge.go and soak_words.go for the verdict.
 type soak struct {
 	*world
 	cfg     SoakConfig
 	report  *SoakReport
 	ledger  *ledger
 	traffic *soakLoad
+	agents  *agents
+	books   []*eventBook
 	veteran *member // the replica that lives through it all
 	picked  int     // faults that had their first turn
 	sizes   map[string][]float64
@@ -123,10 +125,16 @@ func (s *soak) openSoak(ctx context.Context) error {
 	if _, err := s.db.pool.Exec(ctx, "SELECT minoots.ensure_partitions(now() - interval '14 days', 3)"); err != nil {
 		return fmt.Errorf("make partitions: %w", err)
 	}
+	return s.furnish(ctx)
+}
+
+// furnish makes some tenants, and what is asked of the service and receives what
+// comes of it.
+func (s *soak) furnish(ctx context.Context) error {
 	s.ledger = newLedger(s.receiver.over)
-	s.receiver.other = s.ledger
 	callers := []*caller{newCaller(s.server.key)}
-	for _, name := range []string{"soak-a", "soak-b", "soak-c"} {
+	names := []string{tenant, "soak-a", "soak-b", "soak-c"}
+	for _, name := range names[1:] {
 		key, err := rig.MakeTenant(ctx, s.db.url, name)
 		if err != nil {
 			return err
@@ -139,12 +147,40 @@ func (s *soak) openSoak(ctx context.Context) error {
 		c.http.Transport = &http.Transport{MaxIdleConnsPerHost: 4}
 	}
 	s.traffic = &soakLoad{
-		world: s.world, ledger: s.ledger, callers: callers, rate: s.cfg.Rate, rng: rand.New(rand.NewPCG(s.report.Seed, 1)),
+		world: s.world, ledger: s.ledger, callers: callers, rate: s.cfg.Rate, rng: rand.New(rand.NewPCG(s.h.cfg.Seed, 1)),
 		farthest: min(max(s.cfg.For/6, 3*time.Second), 45*time.Second), patience: soakKept(s.cfg.For) * 3 / 4,
 		done: make(chan struct{}), failures: map[string]int{},
 	}
+	s.agents = newAgents(ctx, s.traffic)
+	s.atEnd(s.agents.close)
+	s.ledger.agents = s.agents
+	subscriber := newEventBook("subscription", names[0])
+	subscriber.loose = true
+	s.books = []*eventBook{subscriber, newEventBook("stream", names[1])}
+	paths := http.NewServeMux()
+	paths.Handle("/soak/", s.ledger)
+	paths.Handle(eventsPath, subscriber)
+	s.receiver.other = paths
 	return nil
 }
+
+// attend has the events of two tenants followed: those of one by a subscription,
+// those of the other by a stream until ctx is done, when over is called. Nothing has
+// happened to either yet.
+func (s *soak) attend(ctx context.Context, over func()) error {
+	if !s.traffic.subscribe(ctx, s.traffic.callers[0], eventsPath) {
+		over()
+		return fmt.Errorf("subscribe: %v", s.traffic.failures)
+	}
+	go func() {
+		defer over()
+		s.books[1].follow(ctx, s.world, s.traffic.callers[1].key)
+	}()
+	return nil
+}
+
+// eventsPath is where the receiver takes a subscription's events.
+const eventsPath = "/soak-events"
 
 // calm is the end of the run, in which nothing breaks any more.
 const calm = 5 * time.Second
@@ -161,6 +197,10 @@ func (s *soak) runSoak(ctx context.Context) error {
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	defer stop()
+	beside.Add(1)
+	if err := s.attend(running, beside.Done); err != nil {
+		return err
+	}
 	beside.Go(func() { s.watch(running) })
 	tidying, stopTidying := context.WithCancel(running)
 	defer stopTidying()

@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -15,8 +14,20 @@ const soakAway = 400 * 24 * time.Hour
 // draft is a timer on its way.
 type draft struct {
 	spec    minoots.TimerSpec
+	plan    plan // but for the instant, which the API says
 	distant bool
 	cancel  time.Duration // so long after its creation; 0 for never
+}
+
+// promised is the plan, from the first occurrence on, of a timer as the API says
+// that it is now: that may be later than its creation, for a request is repeated.
+func (d *draft) promised(made created) plan {
+	p, number := d.plan, made.Occurrence
+	if made.Status == minoots.StatusScheduled {
+		number++ // FireAt is of the next
+	}
+	p.due = made.FireAt.Add(-time.Duration(max(number-1, 0)) * p.gap)
+	return p
 }
 
 // draw makes up a timer and says whose it is.
@@ -24,7 +35,7 @@ func (l *soakLoad) draw() (draft, *caller, string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.next++
-	d := draft{}
+	d := draft{plan: plan{times: 1}}
 	key := fmt.Sprintf("soak-%d", l.next)
 	d.spec = minoots.TimerSpec{Name: key, RequestedBy: "chaos"}
 	between := func(from, to time.Duration) time.Duration { return from + time.Duration(l.rng.Int64N(int64(to-from))) }
@@ -39,41 +50,49 @@ func (l *soakLoad) draw() (draft, *caller, string) {
 		near := minoots.Duration(between(50*time.Millisecond, 2*time.Second))
 		d.spec.Duration = &near
 	}
+	switch kind := l.rng.IntN(100); {
+	case d.distant || d.cancel > 0 || kind >= 16:
+		l.usual(&d)
+	case kind < 4:
+		gap := time.Duration(1+l.rng.IntN(3)) * time.Second
+		l.series(&d, gap, 2+l.rng.IntN(max(min(int(l.farthest/gap)-1, 4), 1)))
+		l.usual(&d)
+		return d, l.callers[l.rng.IntN(len(l.callers))], key
+	case kind < 10:
+		l.prompt(&d)
+	default:
+		l.failing(&d)
+	}
 	if d.spec.Duration == nil {
 		at := minoots.InstantOf(time.Now().Add(in).Truncate(time.Microsecond))
 		d.spec.FireAt = &at
 	}
-	d.spec.ActionBundle = l.bundle()
 	return d, l.callers[l.rng.IntN(len(l.callers))], key
 }
 
-// bundle is one to three webhooks, to receivers of all sorts. The lock is held.
-func (l *soakLoad) bundle() *minoots.Bundle {
-	behaviour, hold := behaviourGood, time.Duration(0)
-	switch n := l.rng.IntN(100); {
-	case n < 7:
-		behaviour = behaviourFlaky
-	case n < 10:
-		behaviour = behaviourGone
-	case n < 15:
-		hold = 300 * time.Millisecond
-	case n < 16:
-		hold = 3 * time.Second
+// standing makes up a timer that comes back for as long as the run lasts.
+func (l *soakLoad) standing(gap, length time.Duration) draft {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := draft{spec: minoots.TimerSpec{Name: fmt.Sprintf("soak-every-%s", gap), RequestedBy: "chaos"}}
+	l.series(&d, gap, int(length/gap))
+	d.plan.actions = 1
+	d.spec.ActionBundle = &minoots.Bundle{Actions: []minoots.Action{l.webhook(0, behaviourGood, 0)}}
+	return d
+}
+
+// series has a timer come back: every so often, or by a cron with seconds that
+// says the same. The lock is held.
+func (l *soakLoad) series(d *draft, gap time.Duration, times int) {
+	d.plan.gap, d.plan.times = gap, times
+	d.spec.Duration = nil
+	r := &minoots.Recurrence{MaxOccurrences: &times}
+	if every := minoots.Duration(gap); l.rng.IntN(2) == 0 {
+		r.Every = &every
+	} else {
+		r.Cron = fmt.Sprintf("*/%d * * * * *", int(gap.Seconds()))
 	}
-	actions := 1
-	switch n := l.rng.IntN(10); {
-	case n < 1:
-		actions = 3
-	case n < 3:
-		actions = 2
-	}
-	b := &minoots.Bundle{
-		Concurrency: 1 + l.rng.IntN(2), RetryPolicy: &minoots.RetryPolicy{MaxAttempts: 8, BackoffInitialMs: 200, BackoffMaxMs: 2000},
-	}
-	url := fmt.Sprintf("%s/soak/%s/%d", l.world.receiver.url, behaviour, hold.Microseconds())
-	parameters, _ := json.Marshal(map[string]string{"url": url}) // a map of strings always encodes
-	for i := range actions {
-		b.Actions = append(b.Actions, minoots.Action{ID: fmt.Sprint(i), Kind: minoots.KindWebhook, Parameters: parameters})
-	}
-	return b
+	d.spec.Recurrence = r
+	// What is found late by more than the grace fires once only.
+	d.spec.Misfire = &minoots.Misfire{Policy: minoots.MisfireFireOnce, GraceMs: time.Hour.Milliseconds()}
 }

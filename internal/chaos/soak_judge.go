@@ -17,13 +17,9 @@ func (s *soak) judgeSoak(ctx context.Context) error {
 	if err := s.comeToRest(ctx); err != nil {
 		return err
 	}
-	missing, distant := s.ledger.waiting(time.Now().Add(soakAway / 2))
-	s.report.ledgerSums = s.ledger.total()
-	s.judgeTimers(missing)
-	if err := s.judgeDistant(ctx, distant); err != nil {
+	if err := s.judgePromises(ctx); err != nil {
 		return err
 	}
-	s.row.must(s.report.addsUp(), "the account does not add up: not every acknowledged timer is in one of its sums")
 	if err := s.judgeAudit(ctx); err != nil {
 		return err
 	}
@@ -37,6 +33,26 @@ func (s *soak) judgeSoak(ctx context.Context) error {
 	return s.judgeHistory(ctx)
 }
 
+// judgePromises holds what the clients of the run have been promised to what came.
+func (s *soak) judgePromises(ctx context.Context) error {
+	missing, distant := s.ledger.waiting(time.Now().Add(soakAway / 2))
+	s.report.ledgerSums = s.ledger.total()
+	s.judgeTimers(missing)
+	if err := s.judgeWords(ctx); err != nil {
+		return err
+	}
+	for _, b := range s.books {
+		if err := b.judge(ctx, s.db, s.row); err != nil {
+			return err
+		}
+	}
+	if err := s.judgeDistant(ctx, distant); err != nil {
+		return err
+	}
+	s.row.must(s.report.addsUp(), "the account does not add up: not every acknowledged timer is in one of its sums")
+	return nil
+}
+
 // comeToRest waits until all that was to arrive has, and is on record, or nothing
 // more is to be hoped for.
 func (s *soak) comeToRest(ctx context.Context) error {
@@ -46,6 +62,9 @@ func (s *soak) comeToRest(ctx context.Context) error {
 		open, err := one[int](ctx, s.db, `SELECT count(*) FROM minoots.timer_states
 			WHERE status = 'fired' OR status = 'scheduled' AND fire_at < now() + interval '1 day'`)
 		if err == nil && len(missing)+open == 0 {
+			open, err = s.eventsToCome(ctx)
+		}
+		if err == nil && len(missing)+open == 0 {
 			return nil
 		}
 		if err := rig.Pause(ctx, 200*time.Millisecond); err != nil {
@@ -53,6 +72,18 @@ func (s *soak) comeToRest(ctx context.Context) error {
 		}
 	}
 	return nil // it is judged as it is
+}
+
+// eventsToCome counts the events that have happened and not been heard of.
+func (s *soak) eventsToCome(ctx context.Context) (all int, err error) {
+	for _, b := range s.books {
+		missing, _, err := b.missing(ctx, s.db)
+		if err != nil {
+			return 0, err
+		}
+		all += missing
+	}
+	return all, nil
 }
 
 // expected are the failures that faults cause, and that clients bear.
@@ -69,6 +100,8 @@ func (s *soak) judgeTimers(missing []string) {
 	s.row.must(r.Lost == 0, "%d lost: %s", r.Lost, strings.Join(r.Missing, ", "))
 	s.row.must(sums.Early == 0, "%d early", sums.Early)
 	s.row.must(sums.Undead == 0, "%d deliveries of timers that were cancelled", sums.Undead)
+	s.row.must(sums.Unasked == 0, "%d deliveries of actions that were not to run", sums.Unasked)
+	s.row.must(sums.Renamed == 0, "%d deliveries of one occurrence under the webhook-id of another", sums.Renamed)
 	for _, failure := range slices.Sorted(maps.Keys(r.API)) {
 		s.row.must(slices.Contains(expected, failure), "%d API requests failed by %s", r.API[failure], failure)
 	}

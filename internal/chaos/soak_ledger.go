@@ -11,7 +11,8 @@ import (
 // takes it the same memory: what is left at the end is what is missing, and what
 // is not due yet.
 type ledger struct {
-	over chan struct{} // the receiver's: closed when nobody waits any more
+	over   chan struct{} // the receiver's: closed when nobody waits any more
+	agents *agents       // who answer prompts; nil if nobody does
 
 	mu       sync.Mutex
 	promises map[string]*promise // by timer id
@@ -30,28 +31,8 @@ type ledgerSums struct {
 	Repeated     int `json:"repeated"`     // deliveries beyond the first, of receivers that do not ask for it
 	Retried      int `json:"retried"`      // deliveries beyond the first, of those that do
 	Unknown      int `json:"unknown"`      // timers that were delivered and never acknowledged
-}
-
-// promise is one timer, acknowledged or not.
-type promise struct {
-	acked     bool
-	due       time.Time
-	actions   int
-	cancelled bool
-	doubtful  bool // it is not known whether it was cancelled
-	arrived   []time.Time
-	moved     time.Time // of the last thing that happened
-}
-
-// whole tells that all that was to arrive has.
-func (p *promise) whole() bool {
-	n := 0
-	for _, at := range p.arrived {
-		if !at.IsZero() {
-			n++
-		}
-	}
-	return n >= p.actions
+	Unasked      int `json:"unasked"`      // deliveries of what was not to run: behind a stop, a compensation without a failure
+	Renamed      int `json:"renamed"`      // deliveries under the webhook-id of another instant than they are of
 }
 
 func newLedger(over chan struct{}) *ledger {
@@ -70,30 +51,33 @@ func (l *ledger) promise(id string) *promise {
 }
 
 // acknowledged notes what the API has promised.
-func (l *ledger) acknowledged(id string, due time.Time, actions int) {
+func (l *ledger) acknowledged(id string, promised plan) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.promise(id)
 	if p.acked {
 		return
 	}
-	p.acked, p.due, p.actions = true, due, actions
+	p.acked, p.plan = true, promised
 	l.sums.Acknowledged++
-	for _, at := range p.arrived { // before the answer
-		l.first(p, at)
+	for _, a := range p.before { // the answer
+		l.hold(p, a)
 	}
+	p.before = nil
 }
 
-// first notes the first arrival of an action of a timer that is known.
-func (l *ledger) first(p *promise, at time.Time) {
-	if at.IsZero() {
-		return
-	}
-	late := at.Sub(p.due)
-	if late < 0 {
+// hold holds an arrival to what is promised of its timer.
+func (l *ledger) hold(p *promise, a arrival) {
+	switch due := p.at(a.occurrence); {
+	case !p.planned(a):
+		l.sums.Unasked++
+	case !a.due.Equal(due):
+		l.sums.Renamed++
+	case a.at.Before(due):
 		l.sums.Early++
+	case !a.again && a.action == 0: // others come when those before them have ended
+		l.late = append(l.late, a.at.Sub(due))
 	}
-	l.late = append(l.late, late)
 }
 
 // cancelled notes what the API has said of a cancel: whether it did.
@@ -107,7 +91,7 @@ func (l *ledger) cancelled(id string, done bool) {
 	}
 	p.cancelled = true
 	l.sums.Cancelled++
-	for _, at := range p.arrived {
+	for _, at := range p.first {
 		if !at.IsZero() {
 			l.sums.Undead++
 		}
@@ -121,30 +105,36 @@ func (l *ledger) doubt(id string) {
 	l.promise(id).doubtful = true
 }
 
-// arrive notes a delivery, and tells whether it is the first.
-func (l *ledger) arrive(id string, action int, behaviour string, at time.Time) (first bool) {
+// heard notes that a timer's agent was taken at its word.
+func (l *ledger) heard(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.promise(id).heard = true
+}
+
+// arrive notes a delivery, and tells whether it is the first of its webhook-id.
+// asked says that its receiver asks for repeats.
+func (l *ledger) arrive(id string, a arrival, asked bool) (first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.promise(id)
-	if p.arrived == nil {
-		p.arrived = make([]time.Time, maxActions)
-	}
+	first = p.arrive(a)
+	a.again = !first
 	switch {
-	case !p.arrived[action].IsZero() && behaviour == behaviourFlaky:
-		l.sums.Retried++
-		return false
-	case !p.arrived[action].IsZero():
-		l.sums.Repeated++
-		return false
-	}
-	p.arrived[action] = at
-	if p.cancelled {
+	case first && p.cancelled:
 		l.sums.Undead++
+	case first:
+	case asked:
+		l.sums.Retried++
+	default:
+		l.sums.Repeated++
 	}
 	if p.acked {
-		l.first(p, at)
+		l.hold(p, a)
+	} else {
+		p.before = append(p.before, a)
 	}
-	return true
+	return first
 }
 
 // ledgerKeep is how long a timer is remembered that is over: longer than anybody
@@ -201,7 +191,7 @@ func (l *ledger) total() ledgerSums {
 			sums.Delivered++
 		case p.acked && p.doubtful:
 			sums.Doubtful++
-		case !p.acked && p.arrived != nil:
+		case !p.acked && p.first != nil:
 			sums.Unknown++
 		}
 	}

@@ -20,6 +20,10 @@ const (
 	soakDistant = 300
 )
 
+// soakGaps are those between two occurrences of the timers that come back. Each
+// divides a minute: a cron means the same.
+var soakGaps = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 3 * time.Second}
+
 // soakLoad creates timers of all sorts at a steady rate, cancels some, and gives
 // the ledger what is acknowledged.
 type soakLoad struct {
@@ -54,6 +58,10 @@ func (l *soakLoad) run(ctx context.Context, until time.Time) {
 	tick := time.NewTicker(soakTick)
 	defer tick.Stop()
 	began, sent := time.Now(), 0
+	for i, tenant := range l.callers { // each has a timer that comes back until the end, 1 to 5 s apart
+		d := l.standing(soakGaps[i%len(soakGaps)], time.Until(until))
+		wg.Go(func() { l.createOne(ctx, d, tenant, d.spec.Name) })
+	}
 	for time.Now().Before(until) {
 		select {
 		case <-ctx.Done():
@@ -127,14 +135,20 @@ const invalid = "HTTP 422 invalid"
 
 // created is what the API says of a timer.
 type created struct {
-	ID     string
-	FireAt minoots.Instant
-	Status minoots.Status
+	ID         string
+	FireAt     minoots.Instant
+	Status     minoots.Status
+	Occurrence int
 }
 
-// create makes one timer, and repeats the request under its key.
+// create makes one timer.
 func (l *soakLoad) create(ctx context.Context) {
 	d, tenant, key := l.draw()
+	l.createOne(ctx, d, tenant, key)
+}
+
+// createOne repeats the request under its key.
+func (l *soakLoad) createOne(ctx context.Context, d draft, tenant *caller, key string) {
 	body, err := json.Marshal(d.spec)
 	if err != nil {
 		panic(err) // it is ours, and encodes
@@ -191,7 +205,7 @@ func (l *soakLoad) giveUp(timers int) {
 
 // made notes a timer that was acknowledged, and cancels what is to be cancelled.
 func (l *soakLoad) made(ctx context.Context, made created, d draft, tenant *caller) {
-	l.ledger.acknowledged(made.ID, made.FireAt.Time, len(d.spec.ActionBundle.Actions))
+	l.ledger.acknowledged(made.ID, d.promised(made))
 	if d.distant {
 		l.mu.Lock()
 		l.distant = append(l.distant, soakTimer{made.ID, tenant})

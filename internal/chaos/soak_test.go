@@ -2,8 +2,10 @@ package chaos
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -47,9 +49,12 @@ func TestSoakRetention(t *testing.T) {
 	removed, err := s.retain(t.Context(), time.Minute)
 	require.NoError(t, err)
 	require.Zero(t, removed, "it is over for less than a minute")
-	time.Sleep(20 * time.Millisecond)
-	removed, err = s.retain(t.Context(), 10*time.Millisecond)
-	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		more, err := s.retain(t.Context(), 10*time.Millisecond)
+		require.NoError(t, err)
+		removed += more
+		return removed >= 2
+	}, 10*time.Second, 5*time.Millisecond, "they are over for 10 ms soon")
 	require.EqualValues(t, 2, removed)
 	left, err := one[int](t.Context(), s.db, "SELECT count(*) FROM minoots.idempotency_keys")
 	require.NoError(t, err)
@@ -68,50 +73,83 @@ func TestSoakLedger(t *testing.T) {
 	l := newLedger(make(chan struct{}))
 	server := httptest.NewServer(l)
 	t.Cleanup(server.Close)
-	deliver := func(id, action, behaviour string) int {
-		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, server.URL+"/soak/"+behaviour+"/0", nil)
+	past, future := time.Now().Add(-time.Second).Truncate(time.Microsecond), time.Now().Add(time.Hour).Truncate(time.Microsecond)
+	const gap = 100 * time.Millisecond
+	deliverAs := func(id, occurrence, action, behaviour string, due time.Time) int {
+		body := fmt.Sprintf(`{"data": {"firing": {"dueAt": %q}}}`, minoots.InstantOf(due))
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, server.URL+"/soak/"+behaviour+"/0", strings.NewReader(body))
 		require.NoError(t, err)
-		req.Header.Set("webhook-id", id+"_1_"+action)
+		req.Header.Set("webhook-id", id+"_"+occurrence+"_"+action)
 		res, err := http.DefaultTransport.RoundTrip(req)
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
 		return res.StatusCode
 	}
-	past, future := time.Now().Add(-time.Second), time.Now().Add(time.Hour)
-	require.Equal(t, 204, deliver("early", "0", behaviourGood))
-	l.acknowledged("early", future, 1)
-	l.acknowledged("half", past, 2)
+	deliver := func(id, action, behaviour string) int { return deliverAs(id, "1", action, behaviour, past) }
+	one := func(due time.Time) plan { return plan{due: due, times: 1, actions: 1} }
+	two := one(past)
+	two.actions = 2
+	require.Equal(t, 204, deliverAs("early", "1", "0", behaviourGood, future))
+	l.acknowledged("early", one(future))
+	l.acknowledged("half", two)
 	require.Equal(t, 204, deliver("half", "1", behaviourGood))
 	require.Equal(t, 204, deliver("half", "1", behaviourGood), "a repeat")
-	l.acknowledged("flaky", past, 1)
+	l.acknowledged("flaky", one(past))
 	require.Equal(t, 503, deliver("flaky", "0", behaviourFlaky))
 	require.Equal(t, 204, deliver("flaky", "0", behaviourFlaky))
-	l.acknowledged("gone", past, 1)
+	l.acknowledged("gone", one(past))
 	require.Equal(t, 410, deliver("gone", "0", behaviourGone))
-	l.acknowledged("cancelled", past, 1)
+	l.acknowledged("cancelled", one(past))
 	l.doubt("cancelled")
 	l.cancelled("cancelled", true)
-	l.acknowledged("undead", past, 1)
+	l.acknowledged("undead", one(past))
 	l.cancelled("undead", true)
 	require.Equal(t, 204, deliver("undead", "0", behaviourGood))
-	l.acknowledged("late", past, 1)
+	l.acknowledged("late", one(past))
 	l.cancelled("late", false)
-	l.acknowledged("distant", future, 1)
+	l.acknowledged("distant", one(future))
 	require.Equal(t, 204, deliver("nobody's", "0", behaviourGood))
 	require.Equal(t, 404, deliver("x", "7", behaviourGood))
 
-	l.acknowledged("doubtful", past, 1)
+	l.acknowledged("doubtful", one(past))
 	l.doubt("doubtful")
 
-	want := ledgerSums{Acknowledged: 9, Delivered: 3, Cancelled: 2, Doubtful: 1, Early: 1, Undead: 1, Repeated: 1, Retried: 1, Unknown: 1}
+	series := plan{due: past, gap: gap, times: 3, actions: 1}
+	l.acknowledged("series", series)
+	for n := range 3 {
+		require.Equal(t, 204, deliverAs("series", strconv.Itoa(n+1), "0", behaviourGood, series.at(n+1)))
+	}
+	l.acknowledged("gap", series) // the second is lost, the third comes as a fourth too
+	for _, n := range []int{1, 3, 4} {
+		require.Equal(t, 204, deliverAs("gap", strconv.Itoa(n), "0", behaviourGood, series.at(min(n, 3))))
+	}
+	l.acknowledged("renamed", series) // an occurrence comes again under the next one's name
+	for n := range 3 {
+		require.Equal(t, 204, deliverAs("renamed", strconv.Itoa(n+1), "0", behaviourGood, series.at(max(n, 1))))
+	}
+	l.acknowledged("stopped", one(past))
+	require.Equal(t, 410, deliver("stopped", "0", behaviourGone))
+	require.Equal(t, 204, deliver("stopped", "1", behaviourGood), "it was not to run")
+	asked := one(past)
+	asked.word = true
+	for _, id := range []string{"heard", "unheard"} {
+		l.acknowledged(id, asked)
+		require.Equal(t, 204, deliver(id, "0", mannerPrompt))
+	}
+	l.heard("heard")
+
+	want := ledgerSums{
+		Acknowledged: 15, Delivered: 7, Cancelled: 2, Doubtful: 1, Early: 1, Undead: 1, Repeated: 1, Retried: 1, Unknown: 1,
+		Unasked: 2, Renamed: 2,
+	}
 	require.Equal(t, want, l.total())
 	missing, distant := l.waiting(time.Now())
-	require.ElementsMatch(t, []string{"half", "late"}, missing)
+	require.ElementsMatch(t, []string{"half", "late", "gap", "unheard"}, missing)
 	require.Equal(t, []string{"distant"}, distant)
 	l.forget(time.Hour)
-	require.Len(t, l.promises, 10)
+	require.Len(t, l.promises, 16)
 	l.forget(0)
-	require.Len(t, l.promises, 4, "what is missing, in doubt, or distant")
+	require.Len(t, l.promises, 6, "what is missing, in doubt, or distant")
 	require.Equal(t, want, l.total())
 	require.Greater(t, l.lateness(100)[0], 999.0)
 }
@@ -143,9 +181,11 @@ func TestSoakJudgeFinds(t *testing.T) {
 	s, _ := newSoakSetup(t)
 	s.cfg = SoakConfig{For: time.Second, Rate: 1}
 	s.traffic = &soakLoad{failures: map[string]int{unavailable: 5, refused: 1}}
-	past := time.Now().Add(-time.Second)
-	s.ledger.acknowledged("there", past, 1)
-	s.ledger.arrive("there", 0, behaviourGood, time.Now())
+	past, future := time.Now().Add(-time.Second), time.Now().Add(time.Hour)
+	one := func(due time.Time) plan { return plan{due: due, times: 1, actions: 1} }
+	came := func(due time.Time) arrival { return arrival{occurrence: 1, due: due, at: time.Now()} }
+	s.ledger.acknowledged("there", one(past))
+	s.ledger.arrive("there", came(past), false)
 	judge := func() []string {
 		missing, _ := s.ledger.waiting(time.Now())
 		s.report.ledgerSums, s.row.Broken = s.ledger.total(), nil
@@ -154,12 +194,12 @@ func TestSoakJudgeFinds(t *testing.T) {
 	}
 	require.Empty(t, judge())
 
-	s.ledger.acknowledged("lost", past, 1)
-	s.ledger.acknowledged("early", time.Now().Add(time.Hour), 1)
-	s.ledger.arrive("early", 0, behaviourGood, time.Now())
-	s.ledger.acknowledged("undead", past, 1)
+	s.ledger.acknowledged("lost", one(past))
+	s.ledger.acknowledged("early", one(future))
+	s.ledger.arrive("early", came(future), false)
+	s.ledger.acknowledged("undead", one(past))
 	s.ledger.cancelled("undead", true)
-	s.ledger.arrive("undead", 0, behaviourGood, time.Now())
+	s.ledger.arrive("undead", came(past), false)
 	s.traffic.failures["HTTP 500 internal"] = 3
 	require.Equal(t, []string{
 		"1 lost: lost", "1 early", "1 deliveries of timers that were cancelled", "3 API requests failed by HTTP 500 internal",

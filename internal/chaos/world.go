@@ -24,6 +24,7 @@ type world struct {
 	caller   *caller
 	load     *load
 	stopLoad context.CancelFunc
+	control  *control // nil without one
 	ends     []func() // in reverse order, at the end
 
 	mu      sync.Mutex

@@ -57,7 +57,7 @@ func Compile(r minoots.Recurrence, created time.Time) (*Schedule, []minoots.Fiel
 		return nil, bad
 	}
 	s.setPolicy()
-	return s.Since(created), nil
+	return s.Within(created, Bounds{r.StartAt, r.EndAt, r.MaxOccurrences}), nil
 }
 
 // Check tells what is wrong with a recurrence that is to be created now: what

@@ -7,19 +7,27 @@ import (
 	"github.com/minoots/minoots"
 )
 
-// Since gives the schedule as of a recurrence that was created at another
-// instant, without reading the expression again.
-func (s *Schedule) Since(created time.Time) *Schedule {
+// Bounds are what recurrences of one kind may differ by: when they begin and end.
+// A nil field is no bound.
+type Bounds struct {
+	StartAt, EndAt *minoots.Instant
+	MaxOccurrences *int
+}
+
+// Within gives the schedule as of a recurrence that was created at another instant
+// and has other bounds, without reading the expression again.
+func (s *Schedule) Within(created time.Time, bounds Bounds) *Schedule {
 	c := *s
+	c.recurrence.StartAt, c.recurrence.EndAt, c.recurrence.MaxOccurrences = bounds.StartAt, bounds.EndAt, bounds.MaxOccurrences
 	c.begins, c.ends, c.anchor = created.Add(1), created.Add(lifetime), created
-	if start := c.recurrence.StartAt; start != nil {
-		c.anchor = start.Time
+	if bounds.StartAt != nil {
+		c.anchor = bounds.StartAt.Time
 		if c.anchor.After(created) {
 			c.begins = c.anchor
 		}
 	}
-	if c.recurrence.EndAt != nil {
-		c.ends = c.recurrence.EndAt.Time
+	if bounds.EndAt != nil {
+		c.ends = bounds.EndAt.Time
 	}
 	return &c
 }
