@@ -29,7 +29,7 @@ func TestReceiverProcess(t *testing.T) {
 	if protocol == "" {
 		t.Skip("is run by BenchmarkDelivery")
 	}
-	url := ""
+	var url string
 	if protocol == "http" {
 		url = "http://" + minimalReceiver(t)
 	} else {
