@@ -36,7 +36,7 @@ func ParseDuration(s string) (Duration, error) {
 }
 
 func badDuration(why string) error {
-	return Errorf(CodeInvalid, "not a duration (%s): %s", why, durationHelp)
+	return Errorf(CodeInvalid, "is not a duration (%s): %s", why, durationHelp)
 }
 
 // parseUnits reads a sign and then numbers each with its unit.

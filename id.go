@@ -31,11 +31,11 @@ func newIDAt(t time.Time) ID {
 func ParseID(s string) (ID, error) {
 	var id ID
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return ID{}, Errorf(CodeInvalid, "not an id: want a UUID such as %s", ID{6: 0x70, 8: 0x80})
+		return ID{}, Errorf(CodeInvalid, "is not an id: want a UUID such as %s", ID{6: 0x70, 8: 0x80})
 	}
 	compact := s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:]
 	if _, err := hex.Decode(id[:], []byte(compact)); err != nil {
-		return ID{}, Errorf(CodeInvalid, "not an id: want a UUID such as %s", ID{6: 0x70, 8: 0x80})
+		return ID{}, Errorf(CodeInvalid, "is not an id: want a UUID such as %s", ID{6: 0x70, 8: 0x80})
 	}
 	return id, nil
 }

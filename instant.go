@@ -38,7 +38,7 @@ func (i Instant) MarshalJSON() ([]byte, error) {
 func (i *Instant) UnmarshalText(b []byte) error {
 	t, err := time.Parse(time.RFC3339Nano, string(b))
 	if err != nil {
-		return Errorf(CodeInvalid, `not an instant: want RFC 3339 with a zone, such as "2026-11-23T17:03:20Z"`)
+		return Errorf(CodeInvalid, `is not an instant: want RFC 3339 with a zone, such as "2026-11-23T17:03:20Z"`)
 	}
 	*i = InstantOf(t)
 	return nil
@@ -47,7 +47,7 @@ func (i *Instant) UnmarshalText(b []byte) error {
 // UnmarshalJSON implements json.Unmarshaler.
 func (i *Instant) UnmarshalJSON(b []byte) error {
 	if len(b) < 2 || b[0] != '"' || b[len(b)-1] != '"' {
-		return Errorf(CodeInvalid, `not an instant: want a string such as "2026-11-23T17:03:20Z"`)
+		return Errorf(CodeInvalid, `is not an instant: want a string such as "2026-11-23T17:03:20Z"`)
 	}
 	return i.UnmarshalText(b[1 : len(b)-1])
 }

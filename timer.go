@@ -23,6 +23,24 @@ type TimerSpec struct {
 	JitterMs     int64             `json:"jitterMs,omitempty" minimum:"0" maximum:"86400000" doc:"Spread the firing over this window after the due instant."`
 }
 
+// WithDefaults gives the spec as it is stored: with the defaults of its bundle,
+// binding and misfire written out, so that whoever reads a timer sees what holds.
+func (s TimerSpec) WithDefaults() TimerSpec {
+	s.ActionBundle = withDefaults(s.ActionBundle)
+	s.AgentBinding = withDefaults(s.AgentBinding)
+	s.Misfire = withDefaults(s.Misfire)
+	return s
+}
+
+// withDefaults is WithDefaults of a part that may be left out.
+func withDefaults[T interface{ WithDefaults() T }](part *T) *T {
+	if part == nil {
+		return nil
+	}
+	full := (*part).WithDefaults()
+	return &full
+}
+
 // Timer is a timer as it stands: the spec and what became of it.
 type Timer struct {
 	ID            ID                `json:"id" doc:"UUID, version 7."`
@@ -56,10 +74,18 @@ type Timer struct {
 
 // Misfire says what to do with a timer that is found past due by more than GraceMs.
 type Misfire struct {
-	Policy  MisfirePolicy `json:"policy" enum:"fire_once,fire_all,skip"`
+	Policy  MisfirePolicy `json:"policy,omitempty" enum:"fire_once,fire_all,skip" default:"fire_once" doc:"What becomes of what was missed. Written out where it is left out."`
 	GraceMs int64         `json:"graceMs,omitempty" minimum:"0" maximum:"31536000000" doc:"How late is not yet missed. Default, also for 0, 60000."`
 	// MaxLatenessMs is how late a firing may be at most, in milliseconds.
 	MaxLatenessMs int64 `json:"maxLatenessMs,omitempty" minimum:"0" maximum:"31536000000" doc:"A firing later than this is skipped, and says so. Default: never too late."`
+}
+
+// WithDefaults gives the misfire with its policy written out.
+func (m Misfire) WithDefaults() Misfire {
+	if m.Policy == "" {
+		m.Policy = MisfireFireOnce
+	}
+	return m
 }
 
 // DefaultGrace is the grace where none is given.

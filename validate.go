@@ -2,7 +2,6 @@ package minoots
 
 import (
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -22,8 +21,6 @@ const (
 	MaxJSONDepth       = 64
 	MaxResponseCapture = 4 << 10 // bytes of a receiver's answer that are kept
 )
-
-var actionIDPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$`)
 
 // ParameterChecker says what is wrong with the parameters of an action of one
 // kind, or that the kind is not available here. Paths are below "parameters".
@@ -108,18 +105,18 @@ func (m *Misfire) allows(late time.Duration) bool {
 	if m == nil {
 		return false
 	}
-	return m.Policy != MisfireSkip || late <= time.Duration(m.GraceMs)*time.Millisecond
+	return m.Policy != MisfireSkip || late <= m.Grace()
 }
 
 func (m *Misfire) validate(bad *problems) {
-	if !slices.Contains([]MisfirePolicy{MisfireFireOnce, MisfireFireAll, MisfireSkip}, m.Policy) {
+	if !slices.Contains([]MisfirePolicy{"", MisfireFireOnce, MisfireFireAll, MisfireSkip}, m.Policy) {
 		bad.add("misfire.policy", "must be fire_once, fire_all or skip")
 	}
 	if m.GraceMs < 0 || m.GraceMs > 365*86_400_000 {
-		bad.add("misfire.graceMs", "must be from 0 to a year")
+		bad.add("misfire.graceMs", "must be from 0 to 31536000000 (a year)")
 	}
 	if m.MaxLatenessMs < 0 || m.MaxLatenessMs > 365*86_400_000 {
-		bad.add("misfire.maxLatenessMs", "must be from 0 to a year")
+		bad.add("misfire.maxLatenessMs", "must be from 0 to 31536000000 (a year)")
 	}
 }
 
@@ -129,12 +126,16 @@ func checkLabels(bad *problems, labels map[string]string) {
 		return
 	}
 	for k, v := range labels {
-		path := "labels." + short(k)
+		var own problems
 		if k == "" || strings.Contains(k, ":") {
-			bad.add(path, "key must not be empty nor contain ':'")
+			own.add("", "key must not be empty nor contain ':'")
 		}
-		checkText(bad, path, k, MaxLabelKey)
-		checkText(bad, path, v, MaxLabelValue)
+		checkText(&own, "", k, MaxLabelKey)
+		checkText(&own, "", v, MaxLabelValue)
+		for i := range own { // the path is made only now: most labels have no use for one
+			own[i].Path = "labels." + short(k)
+		}
+		*bad = append(*bad, own...)
 	}
 }
 

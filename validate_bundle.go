@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -12,7 +13,8 @@ type bundleCheck struct {
 	bad        *problems
 	parameters ParameterChecker
 	agent      *AgentBinding   // the agent to wake, if there is one
-	seen       map[string]bool // ids, which are part of webhook-id
+	first      *Action         // before which no id can stand twice
+	seen       map[string]bool // ids, which are part of webhook-id; nil while there is but one
 }
 
 func (b *Bundle) validate(bad *problems, parameters ParameterChecker, agent *AgentBinding) {
@@ -24,7 +26,7 @@ func (b *Bundle) validate(bad *problems, parameters ParameterChecker, agent *Age
 		bad.add(at+".onFailure", "must be continue or stop")
 	}
 	b.RetryPolicy.validate(bad, at+".retryPolicy")
-	check := bundleCheck{bad: bad, parameters: parameters, agent: agent, seen: map[string]bool{}}
+	check := bundleCheck{bad: bad, parameters: parameters, agent: agent}
 	check.list(at+".actions", b.Actions)
 	check.list(at+".compensation", b.Compensation)
 }
@@ -35,19 +37,18 @@ func (c *bundleCheck) list(at string, actions []Action) {
 		return
 	}
 	for i := range actions {
-		c.action(fmt.Sprintf("%s[%d]", at, i), &actions[i], 0)
+		c.action(at+"["+strconv.Itoa(i)+"]", &actions[i], 0)
 	}
 }
 
 // action checks one action and, below it, what it escalates to.
 func (c *bundleCheck) action(at string, a *Action, depth int) {
 	switch {
-	case !actionIDPattern.MatchString(a.ID):
+	case !validActionID(a.ID):
 		c.bad.add(at+".id", "must be 1 to 64 of letters, digits, and _ . : - after the first")
-	case c.seen[a.ID]:
+	case c.twice(a):
 		c.bad.add(at+".id", "%q stands twice in the bundle; ids must differ", a.ID)
 	}
-	c.seen[a.ID] = true
 	a.RetryPolicy.validate(c.bad, at+".retryPolicy")
 	switch {
 	case !slices.Contains(ActionKinds, a.Kind):
@@ -62,6 +63,36 @@ func (c *bundleCheck) action(at string, a *Action, depth int) {
 	if a.Escalation != nil {
 		c.escalation(at+".escalation", a.Escalation, depth+1)
 	}
+}
+
+// twice tells whether an action's id stands in the bundle before it.
+func (c *bundleCheck) twice(a *Action) bool {
+	if c.first == nil {
+		c.first = a
+		return false
+	}
+	if c.seen == nil {
+		c.seen = map[string]bool{c.first.ID: true}
+	}
+	before := c.seen[a.ID]
+	c.seen[a.ID] = true
+	return before
+}
+
+// validActionID: of letters, digits and, after the first, _ . : - up to 64.
+func validActionID(id string) bool {
+	if id == "" || len(id) > 64 {
+		return false
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case i > 0 && (c == '_' || c == '.' || c == ':' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 func (c *bundleCheck) escalation(at string, e *Escalation, depth int) {

@@ -51,6 +51,8 @@ func TestValidateAccepts(t *testing.T) {
 		"in ten years":                   func(s *minoots.TimerSpec) { s.Duration, s.FireAt = nil, at(now.AddDate(10, 0, 0)) },
 		"the last instant":               func(s *minoots.TimerSpec) { s.Duration, s.FireAt = nil, at(now.Add(minoots.MaxHorizon)) },
 		"past, to fire at once":          func(s *minoots.TimerSpec) { s.Duration, s.FireAt = nil, at(now.AddDate(-1, 0, 0)) },
+		"past, the policy left out":      func(s *minoots.TimerSpec) { late(s, &minoots.Misfire{GraceMs: 1}) },
+		"past, within the default grace": func(s *minoots.TimerSpec) { late(s, &minoots.Misfire{Policy: minoots.MisfireSkip}) },
 		"past, within the grace of skip": func(s *minoots.TimerSpec) { late(s, &minoots.Misfire{Policy: minoots.MisfireSkip, GraceMs: 60_000}) },
 		"a hundred actions":              func(s *minoots.TimerSpec) { s.ActionBundle.Actions = actions(minoots.MaxActions) },
 		"64 labels":                      func(s *minoots.TimerSpec) { s.Labels = labels(minoots.MaxLabels) },
@@ -127,10 +129,9 @@ func TestValidateRefuses(t *testing.T) {
 		{"labels.a", "at most 256", func(s *minoots.TimerSpec) { s.Labels = map[string]string{"a": strings.Repeat("x", 257)} }},
 		{"jitterMs", "from 0 to 86400000", func(s *minoots.TimerSpec) { s.JitterMs = -1 }},
 		{"jitterMs", "from 0 to 86400000", func(s *minoots.TimerSpec) { s.JitterMs = 86_400_001 }},
-		{"misfire.policy", "fire_once, fire_all or skip", func(s *minoots.TimerSpec) { s.Misfire = &minoots.Misfire{} }},
 		{"misfire.policy", "fire_once, fire_all or skip", func(s *minoots.TimerSpec) { s.Misfire.Policy = "sometimes" }},
-		{"misfire.graceMs", "from 0 to a year", func(s *minoots.TimerSpec) { s.Misfire.GraceMs = -1 }},
-		{"misfire.graceMs", "from 0 to a year", func(s *minoots.TimerSpec) { s.Misfire.GraceMs = 365*86_400_000 + 1 }},
+		{"misfire.graceMs", "from 0 to 31536000000 (a year)", func(s *minoots.TimerSpec) { s.Misfire.GraceMs = -1 }},
+		{"misfire.graceMs", "from 0 to 31536000000 (a year)", func(s *minoots.TimerSpec) { s.Misfire.GraceMs = 365*86_400_000 + 1 }},
 		{binding, "adapter and a target", func(s *minoots.TimerSpec) { s.AgentBinding.Adapter = "" }},
 		{binding, "adapter and a target", func(s *minoots.TimerSpec) { s.AgentBinding.Target = "" }},
 		{binding + ".adapter", "at most 64", func(s *minoots.TimerSpec) { s.AgentBinding.Adapter += "a" }},
@@ -175,7 +176,7 @@ func TestValidateRefuses(t *testing.T) {
 		{action + ".kind", "needs an agentBinding", func(s *minoots.TimerSpec) {
 			s.AgentBinding, s.ActionBundle.Actions[0].Kind = nil, minoots.KindAgentPrompt
 		}},
-		{"misfire.maxLatenessMs", "from 0 to a year", func(s *minoots.TimerSpec) { s.Misfire.MaxLatenessMs = -1 }},
+		{"misfire.maxLatenessMs", "from 0 to 31536000000 (a year)", func(s *minoots.TimerSpec) { s.Misfire.MaxLatenessMs = -1 }},
 		{"actionBundle.actions[1].id", "twice in the bundle", func(s *minoots.TimerSpec) { s.ActionBundle.Actions[1].ID = "wake" }},
 	} {
 		s := good()

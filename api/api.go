@@ -101,7 +101,7 @@ func New(cfg Config) (*API, error) {
 	}
 	a := build(cfg)
 	if cfg.Registerer != nil {
-		if err := a.metrics.register(cfg.Registerer, a.waits.gauge, a.waits.looks); err != nil {
+		if err := a.metrics.register(cfg.Registerer, a.waits.gauge, a.waits.looks, a.waits.listens); err != nil {
 			return nil, err
 		}
 	}
@@ -161,6 +161,10 @@ func build(cfg Config) *API {
 // Leave has all requests answered that only wait. Call it when the server begins
 // to shut down, which else would take as long as the longest of them.
 func (a *API) Leave() { a.waits.stop() }
+
+// Ear hears which timers are over, for those who wait for them. Unless a Session
+// tells it, it polls while anybody waits.
+func (a *API) Ear() db.Ear { return a.waits }
 
 // route is what there is to say of one operation.
 type route struct {

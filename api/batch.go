@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/jsonwrite"
 )
 
 // maxBatchBytes gives each of 10,000 timers 3 KiB, five times what one with a
@@ -59,6 +59,8 @@ type createdTimers struct {
 	Replayed int             `json:"replayed" doc:"Of them, those that their keys had created before."`
 }
 
+var specEncoder = jsonwrite.New[minoots.TimerSpec]()
+
 func (a *API) createTimers(ctx context.Context, in *createTimersInput) (*createTimersOutput, error) {
 	specs, keys := in.Batch.Value.Timers, in.Batch.Value.IdempotencyKeys
 	if err := checkBatchKeys(keys, len(specs)); err != nil {
@@ -66,7 +68,7 @@ func (a *API) createTimers(ctx context.Context, in *createTimersInput) (*createT
 	}
 	timers := make([]db.NewTimer, len(specs))
 	for i := range keys { // before the defaults are written out, which may change some day
-		asked, err := json.Marshal(specs[i])
+		asked, err := specEncoder.Append(nil, &specs[i])
 		if err != nil {
 			return nil, err
 		}

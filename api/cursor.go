@@ -3,7 +3,10 @@ package api
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
+	"errors"
 	"hash/crc32"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -14,8 +17,8 @@ import (
 
 // A cursor names the last item of a page by its place in the list's order, so
 // that the next page begins after it whatever has come or gone since. It is
-// opaque: a byte for the list it is of, the place, and a checksum, which catches
-// accidents. It needs no signature, for it only says where to go on among things
+// opaque: a byte for the list it is of, the place, a mark of the filters if the list
+// has any, and a checksum, which catches accidents. It needs no signature, for it only says where to go on among things
 // that its holder may see anyway.
 const (
 	cursorTimers  = 't'
@@ -44,6 +47,11 @@ type Paging struct {
 
 // place checks the limit and gives the place of the cursor, nil for a first page.
 func (p *Paging) place(list byte, valid func([]byte) bool) ([]byte, []error) {
+	return p.placeAmong(list, 0, valid)
+}
+
+// placeAmong is place for a list with filters; see markOf.
+func (p *Paging) placeAmong(list byte, filters uint32, valid func([]byte) bool) ([]byte, []error) {
 	var bad []error
 	if p.Limit < 1 || p.Limit > maxLimit {
 		bad = append(bad, badParam("query", "limit", "must be from 1 to %d", maxLimit))
@@ -51,9 +59,12 @@ func (p *Paging) place(list byte, valid func([]byte) bool) ([]byte, []error) {
 	if p.Cursor == "" {
 		return nil, bad
 	}
-	place, ok := decodeCursor(list, p.Cursor)
-	if !ok || !valid(place) {
-		return nil, append(bad, badParam("query", "cursor", "must be the nextCursor of a page of this list"))
+	place, err := decodeCursor(list, filters, p.Cursor)
+	if err == nil && !valid(place) {
+		err = errCursor
+	}
+	if err != nil {
+		return nil, append(bad, badParam("query", "cursor", "%s", err))
 	}
 	return place, bad
 }
@@ -64,13 +75,49 @@ func encodeCursor(list byte, place []byte) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-func decodeCursor(list byte, text string) ([]byte, bool) {
+// What may be wrong with a cursor, as callers are told.
+var (
+	errCursor        = errors.New("must be the nextCursor of a page of this list")
+	errCursorFilters = errors.New("is of a list with other filters: send it with those of the page before, or leave it out to begin anew")
+)
+
+// markOf is a short mark of a list's filters, never 0. Behind the place in a cursor
+// it tells those apart that were made with other filters, and would go on somewhere
+// in the middle.
+func markOf(filters ...any) uint32 {
+	text, _ := json.Marshal(filters) // of texts, numbers, and lists and maps of texts
+	return max(1, crc32.ChecksumIEEE(text))
+}
+
+// marked is set in the byte of the list where a mark stands behind the place.
+const marked = 0x80
+
+// encodeMarked is encodeCursor for a list with filters.
+func encodeMarked(list byte, filters uint32, place []byte) string {
+	return encodeCursor(list|marked, binary.BigEndian.AppendUint32(slices.Clone(place), filters))
+}
+
+// decodeCursor gives the place. filters is the mark of those that stand beside the
+// cursor, 0 for a list that has none. A cursor without a mark is from before there
+// were any, and good for all.
+func decodeCursor(list byte, filters uint32, text string) ([]byte, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(b) < 5 || b[0] != list {
-		return nil, false
-	}
 	end := len(b) - 4
-	return b[1:end], binary.BigEndian.Uint32(b[end:]) == crc32.ChecksumIEEE(b[:end])
+	if err != nil || end < 1 || binary.BigEndian.Uint32(b[end:]) != crc32.ChecksumIEEE(b[:end]) {
+		return nil, errCursor
+	}
+	place := b[1:end]
+	switch {
+	case b[0] == list:
+		return place, nil
+	case filters == 0 || b[0] != list|marked || len(place) < 4:
+		return nil, errCursor
+	}
+	end = len(place) - 4
+	if binary.BigEndian.Uint32(place[end:]) != filters {
+		return nil, errCursorFilters
+	}
+	return place[:end], nil
 }
 
 // list is a page of a list.
@@ -91,9 +138,25 @@ func pageOf[T any](items []T, limit int, cursor func(T) string) list[T] {
 	return list[T]{Items: items[:limit], NextCursor: &next}
 }
 
-func timerCursor(t minoots.Timer) string {
-	place := binary.BigEndian.AppendUint64(nil, uint64(t.FireAt.UnixMicro()))
-	return encodeCursor(cursorTimers, append(place, t.ID[:]...))
+// timerCursor makes the cursors of a list with these filters.
+func timerCursor(f db.TimerFilter) func(minoots.Timer) string {
+	filters := timerMark(f)
+	return func(t minoots.Timer) string {
+		place := binary.BigEndian.AppendUint64(nil, uint64(t.FireAt.UnixMicro()))
+		return encodeMarked(cursorTimers, filters, append(place, t.ID[:]...))
+	}
+}
+
+// timerMark is the mark of filters of timers, the same in whatever order they are
+// written.
+func timerMark(f db.TimerFilter) uint32 {
+	statuses := slices.Clone(f.Statuses)
+	slices.Sort(statuses)
+	labels := f.Labels
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	return markOf(slices.Compact(statuses), labels, f.Name, f.NamePrefix, f.RequestedBy, f.DueAfter.UnixMicro(), f.DueBefore.UnixMicro())
 }
 
 // The instant of a cursor that somebody made up stays within what Postgres holds.

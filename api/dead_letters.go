@@ -66,7 +66,7 @@ type listDeadLettersInput struct {
 
 // Resolve implements huma.Resolver: it makes the filter.
 func (in *listDeadLettersInput) Resolve(huma.Context) []error {
-	place, bad := in.place(cursorDeadLetters, func(b []byte) bool { return len(b) == len(minoots.ID{}) })
+	place, bad := in.placeAmong(cursorDeadLetters, in.mark(), isID)
 	in.filter = db.DeadLetterFilter{
 		Status: minoots.DeadLetterStatus(in.Status), TimerID: in.TimerID, Kind: minoots.ActionKind(in.Kind),
 		ErrorClass: in.ErrorClass, CreatedAfter: in.CreatedAfter.Time, CreatedBefore: in.CreatedBefore.Time, Limit: in.Limit + 1,
@@ -81,6 +81,11 @@ func (in *listDeadLettersInput) Resolve(huma.Context) []error {
 	return bad
 }
 
+// mark is that of the filters, for cursors.
+func (in *listDeadLettersInput) mark() uint32 {
+	return markOf(in.Status, in.TimerID, in.Kind, in.ErrorClass, in.CreatedAfter.UnixMicro(), in.CreatedBefore.UnixMicro())
+}
+
 type listDeadLettersOutput struct {
 	Body list[minoots.DeadLetter]
 }
@@ -88,7 +93,7 @@ type listDeadLettersOutput struct {
 func (a *API) listDeadLetters(ctx context.Context, in *listDeadLettersInput) (*listDeadLettersOutput, error) {
 	letters, err := a.db.DeadLetterPage(ctx, principalOf(ctx).TenantID, in.filter)
 	return &listDeadLettersOutput{Body: pageOf(letters, in.Limit, func(l minoots.DeadLetter) string {
-		return encodeCursor(cursorDeadLetters, l.ID[:])
+		return encodeMarked(cursorDeadLetters, in.mark(), l.ID[:])
 	})}, err
 }
 

@@ -73,6 +73,7 @@ func benchSSE(b *testing.B, readers int) {
 	}
 	began := time.Now()
 	for n := range batches {
+		// The pace is the subject: 20 commits a second.
 		time.Sleep(time.Until(began.Add(time.Duration(n) * 50 * time.Millisecond)))
 		timers := make([]db.NewTimer, size)
 		in := minoots.Duration(time.Hour)

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"slices"
 
 	"connectrpc.com/connect"
@@ -105,13 +106,6 @@ func (g grpcTimers) ListTimers(ctx context.Context, req *connect.Request[timerv1
 		return nil, invalidField("page_size", "must be from 1 to %d, or 0 for %d", maxLimit, defaultLimit)
 	}
 	filter := db.TimerPageRequest{Limit: limit + 1}
-	if token := req.Msg.GetPageToken(); token != "" {
-		place, ok := decodeCursor(cursorTimers, token)
-		if !ok || !validTimerPlace(place) {
-			return nil, invalidField("page_token", "must be the next_page_token of a page of this list")
-		}
-		filter.After = timerPosition(place)
-	}
 	for _, word := range req.Msg.GetStatuses() {
 		status, ok := statusOf(word)
 		if !ok {
@@ -119,11 +113,21 @@ func (g grpcTimers) ListTimers(ctx context.Context, req *connect.Request[timerv1
 		}
 		filter.Statuses = append(filter.Statuses, status)
 	}
+	if token := req.Msg.GetPageToken(); token != "" {
+		place, err := decodeCursor(cursorTimers, timerMark(filter.TimerFilter), token)
+		switch {
+		case errors.Is(err, errCursorFilters):
+			return nil, invalidField("page_token", "%s", err)
+		case err != nil || !validTimerPlace(place):
+			return nil, invalidField("page_token", "must be the next_page_token of a page of this list")
+		}
+		filter.After = timerPosition(place)
+	}
 	timers, err := g.db.TimerPage(ctx, principalOf(ctx).TenantID, filter)
 	if err != nil {
 		return nil, err
 	}
-	page := pageOf(timers, limit, timerCursor)
+	page := pageOf(timers, limit, timerCursor(filter.TimerFilter))
 	out := &timerv1.TimerListResponse{}
 	for i := range page.Items {
 		out.Timers = append(out.Timers, grpcTimer(&page.Items[i]))

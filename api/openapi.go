@@ -24,6 +24,7 @@ const (
 func documentConfig() huma.Config {
 	cfg := huma.DefaultConfig("MINOOTS", "1.0.0")
 	cfg.Components.Schemas = huma.NewMapRegistry(schemaPrefix, schemaName)
+	cfg.Formats = map[string]huma.Format{"application/json": answerFormat, "json": answerFormat}
 	cfg.CreateHooks, cfg.DocsPath, cfg.OpenAPIPath, cfg.SchemasPath = nil, "", "", ""
 	cfg.Info.Description = "A durable timer service: do this in 45 minutes, at an instant, or every weekday at nine; " +
 		"on time, at least once, with retries and a record.\n\nEvery error is `application/problem+json` (RFC 9457) " +

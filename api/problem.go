@@ -90,7 +90,8 @@ func newProblem(status int, message string, errs ...error) *Problem {
 		switch {
 		case errors.As(err, &param):
 			_, path, _ := strings.Cut(param.Location, ".")
-			p.Errors = append(p.Errors, ProblemField{Path: path, Message: param.Message, Location: param.Location})
+			message := strings.TrimPrefix(param.Message, "invalid value: ") // huma's, before what a type says of its text
+			p.Errors = append(p.Errors, ProblemField{Path: path, Message: message, Location: param.Location})
 		case errors.As(err, &own):
 			p.take(own)
 			var special statusError

@@ -29,6 +29,8 @@ func checkQuery(ctx huma.Context) []error {
 			bad = append(bad, badParam("query", printable(name), "is not a parameter here: want one of %s", queryParams(ctx.Operation())))
 		case len(values) > 1 && (p.Explode == nil || !*p.Explode):
 			bad = append(bad, badParam("query", name, "stands twice"))
+		case !mayBeEmpty[name] && slices.Contains(values, ""):
+			bad = append(bad, badParam("query", name, "is empty: give it a value, or leave it out"))
 		case slices.ContainsFunc(values, func(v string) bool { return !storable(v) }):
 			bad = append(bad, badParam("query", name, "must be valid UTF-8 without NUL"))
 		}
@@ -36,6 +38,11 @@ func checkQuery(ctx huma.Context) []error {
 	slices.SortFunc(bad, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return bad
 }
+
+// mayBeEmpty are the parameters of which nothing means the beginning. Of others it
+// is a mistake in what made the request, such as a variable without a value: as no
+// filter at all, it would find everything.
+var mayBeEmpty = map[string]bool{"cursor": true, "after": true}
 
 func queryParam(op *huma.Operation, name string) *huma.Param {
 	for _, p := range op.Parameters {

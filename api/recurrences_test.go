@@ -51,7 +51,7 @@ func TestBadPreviews(t *testing.T) {
 		{"unknown zone", `{"recurrence":{"cron":"@daily","timeZone":"CEST"}}`, "recurrence.timeZone", `IANA name such as "Europe/Paris"`},
 		{"zone in lower case", `{"recurrence":{"cron":"@daily","timeZone":"europe/paris"}}`, "recurrence.timeZone", `is written "Europe/Paris"`},
 		{"too often", `{"recurrence":{"every":"999ms"}}`, "recurrence.every", "must be from 1s"},
-		{"no duration", `{"recurrence":{"every":"often"}}`, "recurrence.every", "not a duration"},
+		{"no duration", `{"recurrence":{"every":"often"}}`, "recurrence.every", "is not a duration"},
 		{"bad gap", `{"recurrence":{"cron":"@daily","dst":{"gap":"last"}}}`, "recurrence.dst.gap", "shift or skip"},
 		{"ends before it starts", `{"recurrence":{"every":"1h","startAt":"2030-01-02T00:00:00Z","endAt":"2030-01-01T00:00:00Z"}}`,
 			"recurrence.endAt", "is before startAt"},

@@ -252,7 +252,7 @@ type listDeliveriesInput struct {
 
 // Resolve implements huma.Resolver.
 func (in *listDeliveriesInput) Resolve(huma.Context) []error {
-	place, bad := in.place(cursorDeliveries, isID)
+	place, bad := in.placeAmong(cursorDeliveries, markOf(in.ID, in.Status), isID)
 	copy(in.before[:], place)
 	if in.Status != "" && !slices.Contains(minoots.DeliveryStatuses, minoots.DeliveryStatus(in.Status)) {
 		bad = append(bad, badParam("query", "status", "must be one of %v", minoots.DeliveryStatuses))
@@ -269,7 +269,7 @@ func (a *API) listDeliveries(ctx context.Context, in *listDeliveriesInput) (*lis
 		Status: minoots.DeliveryStatus(in.Status), Before: in.before, Limit: in.Limit + 1,
 	})
 	return &listDeliveriesOutput{Body: pageOf(all, in.Limit, func(d minoots.SubscriptionDelivery) string {
-		return encodeCursor(cursorDeliveries, d.ID[:])
+		return encodeMarked(cursorDeliveries, markOf(in.ID, in.Status), d.ID[:])
 	})}, err
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -46,9 +47,9 @@ func (a *API) timerBulkRoutes() {
 type bulkFilter struct {
 	Status      []minoots.Status  `json:"status,omitempty" maxItems:"6" doc:"Any of these. Defaults to all that can change so."`
 	Labels      map[string]string `json:"labels,omitempty" doc:"Timers that have them all."`
-	Name        string            `json:"name,omitempty" doc:"The whole name."`
-	NamePrefix  string            `json:"namePrefix,omitempty" doc:"What the name begins with, in the same case."`
-	RequestedBy string            `json:"requestedBy,omitempty" doc:"The whole requestedBy."`
+	Name        *string           `json:"name,omitempty" minLength:"1" doc:"The whole name."`
+	NamePrefix  *string           `json:"namePrefix,omitempty" minLength:"1" doc:"What the name begins with, in the same case."`
+	RequestedBy *string           `json:"requestedBy,omitempty" minLength:"1" doc:"The whole requestedBy."`
 	DueAfter    *minoots.Instant  `json:"dueAfter,omitempty" doc:"Due at this instant or later."`
 	DueBefore   *minoots.Instant  `json:"dueBefore,omitempty" doc:"Due before this instant."`
 }
@@ -90,7 +91,7 @@ func (a *API) bulk(ctx context.Context, in *bulkScope, change *db.BulkChange) (*
 		req.Limit = db.BulkMost
 	}
 	if in.Cursor != "" {
-		place, _ := decodeCursor(cursorBulk, in.Cursor) // in.filter has looked at it
+		place, _ := decodeCursor(cursorBulk, timerMark(filter), in.Cursor) // in.filter has looked at it
 		copy(req.After[:], place)
 	}
 	done, err := a.db.TimerBulk(ctx, tenant, change, req)
@@ -104,7 +105,7 @@ func (a *API) bulk(ctx context.Context, in *bulkScope, change *db.BulkChange) (*
 	}
 	out := bulkResult{Matched: done.Matched, Changed: done.Changed, Skipped: done.Matched - done.Changed}
 	if done.Next != (minoots.ID{}) {
-		next := encodeCursor(cursorBulk, done.Next[:])
+		next := encodeMarked(cursorBulk, timerMark(filter), done.Next[:])
 		out.More, out.NextCursor = true, &next
 	}
 	return &bulkOutput{out}, nil
@@ -113,8 +114,8 @@ func (a *API) bulk(ctx context.Context, in *bulkScope, change *db.BulkChange) (*
 // filter gives the filter, or all that is wrong with the scope.
 func (in *bulkScope) filter(change *db.BulkChange) (db.TimerFilter, error) {
 	f := db.TimerFilter{
-		Statuses: in.Filter.Status, Labels: in.Filter.Labels, Name: in.Filter.Name, NamePrefix: in.Filter.NamePrefix,
-		RequestedBy: in.Filter.RequestedBy,
+		Statuses: in.Filter.Status, Labels: in.Filter.Labels,
+		Name: deref(in.Filter.Name), NamePrefix: deref(in.Filter.NamePrefix), RequestedBy: deref(in.Filter.RequestedBy),
 	}
 	if in.Filter.DueAfter != nil {
 		f.DueAfter = in.Filter.DueAfter.Time
@@ -128,27 +129,41 @@ func (in *bulkScope) filter(change *db.BulkChange) (db.TimerFilter, error) {
 			bad.Fields = append(bad.Fields, fieldError(path, format, args...))
 		}
 	}
-	empty := len(f.Statuses) == 0 && len(f.Labels) == 0 && f.Name == "" && f.NamePrefix == "" && f.RequestedBy == "" &&
+	empty := in.Filter.Status == nil && len(f.Labels) == 0 &&
+		in.Filter.Name == nil && in.Filter.NamePrefix == nil && in.Filter.RequestedBy == nil &&
 		f.DueAfter.IsZero() && f.DueBefore.IsZero()
 	mistake(empty && !in.All, "filter", "is empty, which would mean every timer: say so with all: true, or want one of %s", bulkFilters)
 	mistake(!empty && in.All, "all", "must not stand beside a filter: leave one of them out")
+	for _, text := range []field{{"name", in.Filter.Name}, {"namePrefix", in.Filter.NamePrefix}, {"requestedBy", in.Filter.RequestedBy}} {
+		mistake(text.text != nil && *text.text == "", "filter."+text.path, "is empty, which no filter finds: leave it out, or want at least one character")
+	}
+	mistake(in.Filter.Status != nil && len(f.Statuses) == 0, "filter.status", "is empty, which no filter finds: leave it out, or want at least one status")
 	may := change.Statuses()
 	for i, s := range f.Statuses {
 		mistake(!slices.Contains(may, s), at("filter.status", i), "cannot change so: want among %v", may)
 	}
 	mistake(f.Name != "" && f.NamePrefix != "", "filter.namePrefix", "must not stand beside name: want one of them")
 	mistake(len(f.Labels) > minoots.MaxLabels, "filter.labels", "must be at most %d", minoots.MaxLabels)
-	mistake(!f.DueAfter.IsZero() && !f.DueBefore.IsZero() && !f.DueAfter.Before(f.DueBefore), "filter.dueBefore", "must be after dueAfter")
+	mistake(f.EmptyRange(), "filter.dueBefore", "must be after dueAfter")
 	mistake(in.Limit < 0 || in.Limit > db.BulkMost, "limit", "must be from 1 to %d", db.BulkMost)
 	if in.Cursor != "" {
-		place, ok := decodeCursor(cursorBulk, in.Cursor)
-		mistake(!ok || len(place) != len(minoots.ID{}), "cursor", "must be the nextCursor of a call like this one")
+		place, err := decodeCursor(cursorBulk, timerMark(f), in.Cursor)
+		mistake(errors.Is(err, errCursorFilters), "cursor", "%s", errCursorFilters)
+		mistake(!errors.Is(err, errCursorFilters) && !isID(place), "cursor", "must be the nextCursor of a call like this one")
 		mistake(in.DryRun, "cursor", "has no meaning beside dryRun, which counts all")
 	}
 	if bad.Fields == nil {
 		return f, nil
 	}
 	return f, bad
+}
+
+// deref gives a text that may have been left out.
+func deref(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
 }
 
 const bulkFilters = "status, labels, name, namePrefix, requestedBy, dueAfter, dueBefore"
@@ -192,12 +207,9 @@ type resumeTimersInput struct{ Request body[resumeTimersRequest] }
 
 func (a *API) resumeTimers(ctx context.Context, in *resumeTimersInput) (*bulkOutput, error) {
 	asked := &in.Request.Value
-	policy := asked.Policy
-	if policy == "" {
-		policy = minoots.ResumePolicies[0]
-	}
-	if !slices.Contains(minoots.ResumePolicies, policy) {
-		return nil, invalid("resume", "policy", "must be one of %v", minoots.ResumePolicies)
+	policy, err := resumePolicy(asked.Policy)
+	if err != nil {
+		return nil, err
 	}
 	return a.bulk(ctx, &bulkScope{asked.Filter, asked.All, asked.DryRun, asked.Limit, asked.Cursor}, db.BulkResume(policy))
 }

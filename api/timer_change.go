@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -65,14 +66,20 @@ type resumeTimerInput struct {
 }
 
 func (a *API) resumeTimer(ctx context.Context, in *resumeTimerInput) (*timerOutput, error) {
-	policy := in.Request.Value.Policy
-	if policy == "" {
-		policy = minoots.ResumePolicies[0]
-	}
-	if !slices.Contains(minoots.ResumePolicies, policy) {
-		return nil, invalid("resume", "policy", "must be one of %v", minoots.ResumePolicies)
+	policy, err := resumePolicy(in.Request.Value.Policy)
+	if err != nil {
+		return nil, err
 	}
 	return a.changed(a.db.TimerResume(ctx, principalOf(ctx).TenantID, in.ID, policy))
+}
+
+// resumePolicy gives the policy that was asked for, or else the default.
+func resumePolicy(asked minoots.ResumePolicy) (minoots.ResumePolicy, error) {
+	policy := cmp.Or(asked, minoots.ResumePolicies[0])
+	if !slices.Contains(minoots.ResumePolicies, policy) {
+		return "", invalid("resume", "policy", "must be one of %v", minoots.ResumePolicies)
+	}
+	return policy, nil
 }
 
 type snoozeRequest struct {
@@ -94,7 +101,7 @@ func (a *API) snoozeTimer(ctx context.Context, in *snoozeTimerInput) (*timerOutp
 	case by != nil && (*by < minoots.Duration(time.Millisecond) || *by > minoots.Duration(minoots.MaxHorizon)):
 		return nil, invalid("snooze", "duration", "must be from 1ms to %s (100 years)", minoots.Duration(minoots.MaxHorizon))
 	case until != nil && until.Before(now):
-		return nil, invalid("snooze", "until", "is in the past (now is %s)", minoots.InstantOf(now))
+		return nil, invalid("snooze", "until", "is in the past (now is %s); must be after that", minoots.InstantOf(now))
 	case until != nil && until.After(now.Add(minoots.MaxHorizon)):
 		return nil, invalid("snooze", "until", "must be within 100 years from now")
 	}

@@ -102,7 +102,7 @@ func TestBadChanges(t *testing.T) {
 		{"snooze: both", "POST", timer + "/snooze", `{"duration":"1h","until":"2099-01-01T00:00:00Z"}`, 422, "", "exactly one", nil},
 		{"snooze: field", "POST", timer + "/snooze", `{"for":"1h"}`, 422, "for", "want one of duration, until", nil},
 		{"snooze: back", "POST", timer + "/snooze", `{"duration":"-1h"}`, 422, "duration", "from 1ms", nil},
-		{"snooze: soon", "POST", timer + "/snooze", `{"duration":"soon"}`, 422, "duration", "not a duration", nil},
+		{"snooze: soon", "POST", timer + "/snooze", `{"duration":"soon"}`, 422, "duration", "is not a duration", nil},
 		{"snooze: past", "POST", timer + "/snooze", `{"until":"2020-01-01T00:00:00Z"}`, 422, "until", "in the past", nil},
 		{"snooze: too far", "POST", timer + "/snooze", `{"until":"2999-01-01T00:00:00Z"}`, 422, "until", "100 years", nil},
 		{"snooze: beyond", "POST", timer + "/snooze", `{"duration":"36525d"}`, 409, "", "100 years", nil},
@@ -122,7 +122,7 @@ func TestBadChanges(t *testing.T) {
 		{"both", `{"duration":"1h","fireAt":"2099-01-01T00:00:00Z"}`, "", "and has 2", 422},
 		{"no time", `{"duration":null}`, "", "and has 0", 422},
 		{"past", `{"fireAt":"2020-01-01T00:00:00Z"}`, "fireAt", "is in the past", 422},
-		{"bad duration", `{"name":"b","duration":"soon"}`, "duration", "not a duration", 422},
+		{"bad duration", `{"name":"b","duration":"soon"}`, "duration", "is not a duration", 422},
 		{"too far", `{"duration":"40000d"}`, "duration", "100 years", 422},
 		{"recurrence", `{"recurrence":{"cron":"0 9 * *"}}`, "recurrence.cron", "want 5 fields", 422},
 		{"NUL", `{"name":"b\u0000"}`, "name", "NUL", 422},
@@ -157,7 +157,7 @@ func TestBadChanges(t *testing.T) {
 			badRequest{operation + " of none", "POST", nobody + at, body, 404, "", "no timer", nil},
 			badRequest{operation + " of others'", "POST", timer + at, body, 404, "", "no timer", []string{"X-Api-Key", b.other}},
 			badRequest{operation + " of what is over", "POST", over + at, body, 409, "", "is over (cancelled)", nil},
-			badRequest{operation + " of no id", "POST", "/v1/timers/1" + at, body, 422, "id", "not an id", nil})
+			badRequest{operation + " of no id", "POST", "/v1/timers/1" + at, body, 422, "id", "is not an id", nil})
 	}
 	before := b.call("GET", timer, "").is(http.StatusOK).body
 	b.refuse(cases)

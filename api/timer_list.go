@@ -37,16 +37,19 @@ type listTimersInput struct {
 
 // Resolve implements huma.Resolver: it makes the filter.
 func (in *listTimersInput) Resolve(huma.Context) []error {
-	place, bad := in.place(cursorTimers, validTimerPlace)
+	var bad []error
 	in.request = db.TimerPageRequest{
 		TimerFilter: db.TimerFilter{
 			Name: in.Name, NamePrefix: in.NamePrefix, RequestedBy: in.RequestedBy,
 			DueAfter: in.DueAfter.Time, DueBefore: in.DueBefore.Time,
 		},
-		After: timerPosition(place), Limit: in.Limit + 1,
+		Limit: in.Limit + 1,
 	}
 	if in.Name != "" && in.NamePrefix != "" {
 		bad = append(bad, badParam("query", "namePrefix", "must not stand beside name: want one of them"))
+	}
+	if in.request.EmptyRange() {
+		bad = append(bad, badParam("query", "dueBefore", "must be after dueAfter"))
 	}
 	for _, list := range in.Status {
 		for _, word := range strings.Split(list, ",") {
@@ -57,7 +60,10 @@ func (in *listTimersInput) Resolve(huma.Context) []error {
 			in.request.Statuses = append(in.request.Statuses, status)
 		}
 	}
-	return append(bad, in.labels()...)
+	bad = append(bad, in.labels()...)
+	place, wrong := in.placeAmong(cursorTimers, timerMark(in.request.TimerFilter), validTimerPlace)
+	in.request.After = timerPosition(place)
+	return append(bad, wrong...)
 }
 
 func (in *listTimersInput) labels() []error {
@@ -91,5 +97,5 @@ func (a *API) listTimers(ctx context.Context, in *listTimersInput) (*listTimersO
 	if err != nil {
 		return nil, err
 	}
-	return &listTimersOutput{Body: pageOf(timers, in.Limit, timerCursor)}, nil
+	return &listTimersOutput{Body: pageOf(timers, in.Limit, timerCursor(in.request.TimerFilter))}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/api"
 )
 
 type page[T any] struct {
@@ -98,6 +99,74 @@ func TestListTimersPages(t *testing.T) {
 	for _, id := range stay {
 		assert.Contains(t, seen, id)
 	}
+}
+
+// A cursor goes on where its page ended, in the list that it is of: with other filters
+// it would begin somewhere in the middle of another.
+func TestCursorsKeepTheirFilters(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var made minoots.Timer
+	for range 3 {
+		made = b.create(`{"duration": "1h", "name": "a", "labels": {"x": "1", "y": "2"}}`)
+	}
+	next := func(query string) string {
+		var p page[minoots.Timer]
+		b.call("GET", "/v1/timers?"+query, "").is(http.StatusOK).into(&p)
+		require.NotNil(t, p.NextCursor, query)
+		return *p.NextCursor
+	}
+	of := next("limit=1&status=scheduled,paused&label=x:1&label=y:2")
+	var p page[minoots.Timer]
+	b.call("GET", "/v1/timers?label=y:2&label=x:1&status=paused&status=scheduled&cursor="+of, "").is(http.StatusOK).into(&p)
+	assert.Len(t, p.Items, 2, "in another order they are the same, and the limit is no filter")
+	for _, query := range []string{
+		"", "&status=scheduled", "&status=scheduled,paused&label=x:1", "&status=scheduled,paused&label=x:1&label=y:2&name=a",
+		"&status=scheduled,paused&label=x:1&label=y:2&dueAfter=2026-01-01T00:00:00Z",
+	} {
+		bad := b.call("GET", "/v1/timers?cursor="+of+query, "").is(http.StatusUnprocessableEntity).problem()
+		assert.Equal(t, "cursor", bad.Errors[0].Path)
+		assert.Contains(t, bad.Errors[0].Message, "other filters", query)
+	}
+	b.call("GET", "/v1/timers?name=a&cursor="+next("limit=1"), "").is(http.StatusUnprocessableEntity)
+	b.call("GET", "/v1/timers?name=a&cursor="+api.OldCursor(made), "").is(http.StatusOK).into(&p)
+	assert.Empty(t, p.Items, "one from before cursors knew their filters goes on after the timer that it names")
+
+	var bulk struct{ NextCursor string }
+	b.call("POST", "/v1/timers/pause", `{"filter":{"name":"a"},"limit":1}`).is(http.StatusOK).into(&bulk)
+	for body, says := range map[string]string{`"filter":{"name":"b"}`: "other filters", `"all":true`: "other filters"} {
+		bad := b.call("POST", "/v1/timers/pause", `{`+body+`,"cursor":"`+bulk.NextCursor+`"}`).is(http.StatusUnprocessableEntity).problem()
+		assert.Contains(t, bad.Errors[0].Message, says, body)
+	}
+	b.call("POST", "/v1/timers/pause", `{"filter":{"name":"a"},"cursor":"`+bulk.NextCursor+`"}`).is(http.StatusOK).into(&bulk)
+
+	for _, list := range []string{"/v1/dead-letters?kind=webhook", "/v1/dead-letters?status=resolved"} {
+		bad := b.call("GET", list+"&cursor="+of, "").is(http.StatusUnprocessableEntity).problem()
+		assert.Contains(t, bad.Errors[0].Message, "of this list", list)
+	}
+}
+
+// A filter without a value is most likely a variable without one. As no filter it
+// would find everything.
+func TestEmptyFiltersAreRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.create(`{"duration": "1h"}`)
+	for _, name := range []string{"requestedBy", "name", "namePrefix", "status", "label", "dueAfter", "dueBefore", "limit"} {
+		bad := b.call("GET", "/v1/timers?"+name+"=", "").is(http.StatusUnprocessableEntity).problem()
+		assert.Equal(t, name, bad.Errors[0].Path)
+		assert.Contains(t, bad.Errors[0].Message, "is empty")
+	}
+	b.call("GET", "/v1/timers?cursor=", "").is(http.StatusOK)
+	for _, filter := range []string{`{"requestedBy":""}`, `{"name":"","labels":{"a":"b"}}`, `{"namePrefix":""}`, `{"status":[]}`} {
+		for _, also := range []string{``, `,"all":true`} {
+			bad := b.call("POST", "/v1/timers/cancel", `{"filter":`+filter+also+`}`).is(http.StatusUnprocessableEntity).problem()
+			assert.Contains(t, fmt.Sprint(bad.Errors), "leave it out", filter+also)
+		}
+	}
+	backwards := "dueAfter=2027-01-02T00:00:00Z&dueBefore=2027-01-01T00:00:00Z"
+	assert.Contains(t, b.call("GET", "/v1/timers?"+backwards, "").is(http.StatusUnprocessableEntity).problem().Detail, "must be after dueAfter")
+	assert.Zero(t, b.count("events WHERE type = 'timer.cancelled'"))
 }
 
 func TestListFirings(t *testing.T) {

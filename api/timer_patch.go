@@ -75,7 +75,7 @@ func (a *API) updateTimer(ctx context.Context, in *updateTimerInput) (*timerOutp
 			return nil, err
 		}
 		if in.IfMatch != "" && !namedBy(in.IfMatch, etag(timer)) {
-			return nil, minoots.Errorf(minoots.CodeStale, "the timer has changed: its version is %d by now", timer.Version)
+			return nil, db.Stale(timer.Version)
 		}
 		update, err := a.patched(ctx, timer, in.Patch.Value)
 		if err != nil {

@@ -73,7 +73,7 @@ func (a *API) replayTimer(ctx context.Context, in *replayTimerInput) (*timerOutp
 func checkFireAt(what string, at *minoots.Instant, now time.Time) error {
 	switch {
 	case at.Before(now):
-		return invalid(what, "fireAt", "is in the past (now is %s)", minoots.InstantOf(now))
+		return invalid(what, "fireAt", "is in the past (now is %s); must be after that", minoots.InstantOf(now))
 	case at.After(now.Add(minoots.MaxHorizon)):
 		return invalid(what, "fireAt", "must be within 100 years from now")
 	}

@@ -20,8 +20,8 @@ func (a *API) timerWaitRoutes() {
 	register(a, route{
 		ID: "waitTimer", Method: http.MethodGet, Path: "/v1/timers/{id}/wait", Tag: tagTimers,
 		Summary: "Wait until a timer is over",
-		Description: "Answers with the timer as soon as it is settled, failed or cancelled, mostly within a tenth of a " +
-			"second; with status 204 when the `timeout` is up, or when the replica stops: ask again. A recurring timer " +
+		Description: "Answers with the timer as soon as it is settled, failed or cancelled, mostly within some tens of " +
+			"milliseconds; with status 204 when the `timeout` is up, or when the replica stops: ask again. A recurring timer " +
 			"is over when its recurrence is.",
 		Role: minoots.RoleTimerRead, Errors: []int{http.StatusNotFound, http.StatusTooManyRequests},
 		Responses: map[string]*huma.Response{"204": {Description: "The timer is not over yet"}},

@@ -107,14 +107,7 @@ func (a *API) validate(ctx context.Context, s *minoots.TimerSpec) error {
 	if err := s.Validate(a.db.Clock().Now(), a.checks); err != nil {
 		return err
 	}
-	if s.ActionBundle != nil {
-		full := s.ActionBundle.WithDefaults()
-		s.ActionBundle = &full
-	}
-	if s.AgentBinding != nil {
-		full := s.AgentBinding.WithDefaults()
-		s.AgentBinding = &full
-	}
+	*s = s.WithDefaults()
 	return nil
 }
 

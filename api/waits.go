@@ -18,34 +18,32 @@ const (
 	maxWaiters = 20_000
 	// maxTenantWaiters leaves room for other tenants.
 	maxTenantWaiters = 10_000
-	// waitTick is how often it is looked which timers are over that are due, and
-	// waitSweep, in ticks, how often for the rest, which can only be cancelled, or
-	// moved, before they are.
-	waitTick  = 100 * time.Millisecond
-	waitSweep = 5
-	// waitPause is between two looks while the database does not answer, and
-	// waitLook how long one may take.
-	waitPause = time.Second
-	waitLook  = 10 * time.Second
 )
 
 // waits is who waits for timers on this replica. While there is anybody, one
-// goroutine asks with one statement for all of them; there is no poll and no
-// connection of a waiter's own, and nothing at rest. Why it does not listen is in
-// docs/adr/0021-waiting.md.
+// goroutine looks with one statement for all those of whose timers it heard that
+// they are over (waits_look.go); there is no poll and no connection of a waiter's
+// own, and nothing at rest. The reasons are in docs/adr/0021-waiting.md.
 type waits struct {
-	db     *db.DB
-	log    *slog.Logger
-	gauge  prometheus.Gauge
-	looks  prometheus.Counter
-	leave  chan struct{} // closed when the replica stops
-	leaves sync.Once
+	db        *db.DB
+	log       *slog.Logger
+	gauge     prometheus.Gauge
+	looks     prometheus.Counter
+	listens   prometheus.Gauge
+	fallback  time.Duration // between two looks at all while it listens
+	leave     chan struct{} // closed when the replica stops
+	leaves    sync.Once
+	wake      chan struct{} // has a token when the next look may be sooner
+	announced announced
 
-	mu      sync.Mutex
-	timers  map[minoots.ID]*waited
-	tenants map[string]int // how many wait
-	total   int
-	looking bool // there is a goroutine
+	mu        sync.Mutex
+	timers    map[minoots.ID]*waited
+	tenants   map[string]int // how many wait
+	total     int
+	looking   bool                // there is a goroutine
+	soon      map[minoots.ID]bool // to be looked at at once: new here, or said to be over
+	all       bool                // look at all: words may have been missed
+	listening bool                // it would be told
 }
 
 // waited is a timer that somebody waits for. An id is of one tenant only.
@@ -57,12 +55,16 @@ type waited struct {
 
 func newWaits(d *db.DB, log *slog.Logger) *waits {
 	return &waits{
-		db: d, log: log, leave: make(chan struct{}), timers: map[minoots.ID]*waited{}, tenants: map[string]int{},
+		db: d, log: log, fallback: waitFallback, leave: make(chan struct{}), wake: make(chan struct{}, 1),
+		timers: map[minoots.ID]*waited{}, tenants: map[string]int{}, soon: map[minoots.ID]bool{},
 		gauge: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "minoots_waiters", Help: "Requests that wait for a timer to be over.",
 		}),
 		looks: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "minoots_wait_looks_total", Help: "Statements that looked which of the timers waited for are over.",
+		}),
+		listens: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "minoots_wait_listening", Help: "1 while this replica is told which timers are over, 0 while it polls for those that are waited for.",
 		}),
 	}
 }
@@ -112,10 +114,13 @@ func (w *waits) enter(timer minoots.Timer) (chan minoots.Timer, error) {
 	w.total++
 	w.tenants[timer.TenantID]++
 	w.gauge.Inc()
+	// It may have ended since it was read, and nobody was told.
+	w.soon[timer.ID] = true
 	if !w.looking {
 		w.looking = true
 		go w.look()
 	}
+	w.hurry()
 	return over, nil
 }
 
@@ -133,67 +138,45 @@ func (w *waits) exit(timer minoots.Timer, over chan minoots.Timer) {
 		delete(w.tenants, timer.TenantID)
 	}
 	w.gauge.Dec()
-}
-
-// look asks until nobody waits any more.
-func (w *waits) look() {
-	failing := false
-	for tick := 1; ; tick++ {
-		pause := waitTick
-		if failing {
-			pause = waitPause
-		}
-		select {
-		case <-time.After(pause):
-		case <-w.leave:
-		}
-		ids, tenants, goOn := w.wanted(tick%waitSweep == 0 || failing)
-		if !goOn {
-			return
-		}
-		if len(ids) == 0 {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), waitLook)
-		ended, err := w.db.TimerEnded(ctx, ids, tenants)
-		cancel()
-		w.looks.Inc()
-		if (err != nil) != failing {
-			if failing = err != nil; failing {
-				w.log.Warn("cannot see which timers are over; those who wait for them go on waiting", "error", err)
-			} else {
-				w.log.Info("sees again which timers are over")
-			}
-		}
-		w.tell(ended)
+	if len(w.timers) == 0 {
+		w.hurry() // to the end
 	}
 }
 
-// wanted lists the timers to look at: those that are due, or all. It ends the
-// looking if there is nobody to look for.
-func (w *waits) wanted(all bool) (ids []minoots.ID, tenants []string, goOn bool) {
-	now := w.db.Clock().Now()
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// hurry has the goroutine think again about when to look.
+func (w *waits) hurry() {
 	select {
-	case <-w.leave:
-		w.looking = false
-		return nil, nil, false
+	case w.wake <- struct{}{}:
 	default:
 	}
-	if len(w.timers) == 0 {
-		w.looking = false
-		return nil, nil, false
+}
+
+// Listens implements db.Ear.
+func (w *waits) Listens(on bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.listens.Set(0)
+	if on {
+		w.listens.Set(1)
 	}
-	for id, on := range w.timers {
-		if all || !on.due.After(now) {
-			ids = append(ids, id)
+	w.listening, w.all = on, true
+	w.hurry()
+}
+
+// TimersOver implements db.Ear.
+func (w *waits) TimersOver(ids []minoots.ID, more bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	known := len(w.soon)
+	for _, id := range ids {
+		if w.timers[id] != nil {
+			w.soon[id] = true
 		}
 	}
-	for tenant := range w.tenants {
-		tenants = append(tenants, tenant)
+	w.all = w.all || more
+	if more || len(w.soon) > known {
+		w.hurry()
 	}
-	return ids, tenants, true
 }
 
 // tell wakes those who wait for timers that are over.

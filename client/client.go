@@ -33,6 +33,8 @@ type Client struct {
 	base string
 	key  string
 	http *http.Client
+
+	retrying func(error)
 }
 
 // Option changes a Client.
@@ -42,6 +44,11 @@ type Option func(*Client)
 // proxy. The default one allows 64 idle connections to the API and gives a
 // request one minute.
 func WithHTTPClient(c *http.Client) Option { return func(to *Client) { to.http = c } }
+
+// WithRetryNotice has those calls that go on by themselves while the API does not
+// answer, Events and WaitTimer, tell why before each next try. Without it they wait
+// in silence.
+func WithRetryNotice(tell func(err error)) Option { return func(to *Client) { to.retrying = tell } }
 
 // New makes a client of the API at a URL such as "https://timers.example.com".
 // It sends nothing yet.
@@ -63,6 +70,8 @@ func New(baseURL, key string, opts ...Option) (*Client, error) {
 		base: strings.TrimSuffix(u.String(), "/"),
 		key:  key,
 		http: &http.Client{Transport: transport, Timeout: time.Minute},
+
+		retrying: func(error) {},
 	}
 	for _, opt := range opts {
 		opt(c)

@@ -31,6 +31,12 @@ type seen struct {
 // server answers every request with the given answers in turn, and notes them.
 func server(t *testing.T, answers ...func(http.ResponseWriter)) (*client.Client, *[]seen) {
 	t.Helper()
+	return serverWith(t, nil, answers...)
+}
+
+// serverWith is server for a client with options.
+func serverWith(t *testing.T, opts []client.Option, answers ...func(http.ResponseWriter)) (*client.Client, *[]seen) {
+	t.Helper()
 	var requests []seen
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -38,7 +44,7 @@ func server(t *testing.T, answers ...func(http.ResponseWriter)) (*client.Client,
 		answers[min(len(requests), len(answers))-1](w)
 	}))
 	t.Cleanup(s.Close)
-	c, err := client.New(s.URL+"/", "mnt_key")
+	c, err := client.New(s.URL+"/", "mnt_key", opts...)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c, &requests

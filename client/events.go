@@ -100,6 +100,9 @@ func (c *Client) Events(ctx context.Context, f EventFilter) iter.Seq2[StreamedEv
 				yield(StreamedEvent{}, err)
 				return
 			}
+			if !s.opened {
+				c.retrying(err)
+			}
 			select {
 			case <-ctx.Done():
 				return
@@ -115,6 +118,7 @@ type eventStream struct {
 	client  *Client
 	filter  *EventFilter // After moves on
 	yield   func(StreamedEvent, error) bool
+	opened  bool
 	moved   bool // something came
 	stopped bool // the reader wants no more
 }
@@ -143,6 +147,7 @@ func (s *eventStream) follow(ctx context.Context) error {
 		}
 		return problem(res, body)
 	}
+	s.opened = true
 	return s.read(res.Body, func() { silence.Reset(streamSilence) })
 }
 

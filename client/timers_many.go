@@ -121,6 +121,9 @@ func (c *Client) WaitTimer(ctx context.Context, id minoots.ID, timeout time.Dura
 		case err != nil && !retry, ctx.Err() != nil, !time.Now().Before(until):
 			return timer, false, err
 		}
+		if err != nil {
+			c.retrying(err)
+		}
 		if pause := time.Second - time.Since(began); pause > 0 { // it answered at once: it stops, or is away
 			select {
 			case <-ctx.Done():

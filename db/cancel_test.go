@@ -1,13 +1,11 @@
 package db_test
 
 import (
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
@@ -16,64 +14,14 @@ import (
 // Cancel and fire race for a timer 500 times: one of them wins, and both know who.
 func TestCancelRacesWithClaim(t *testing.T) {
 	t.Parallel()
-	database, d := setup(t)
-	const races, lanes = 500, 4
-	now := d.Clock().Now().Truncate(time.Microsecond)
-	timers := make([]db.NewTimer, races)
-	for i := range timers {
-		timers[i] = timerAt(now.Add(time.Duration(i-races)*time.Second), 1, 1)
-	}
-	create(t, d, timers...)
-
-	var mu sync.Mutex
-	cancelled, fired := map[minoots.ID]bool{}, map[minoots.ID]bool{}
-	var g errgroup.Group
-	for lane := range lanes {
-		claimer, canceller := connect(t, database.URL), connect(t, database.URL)
-		g.Go(func() error {
-			for i := lane; i < races; i += lanes {
-				at, id := timers[i].Spec.FireAt.Time, timers[i].ID
-				var race errgroup.Group
-				start := make(chan struct{})
-				race.Go(func() error {
-					<-start
-					got, err := claimer.TimerClaim(t.Context(), db.ClaimRequest{LowWater: at, Now: at, Limit: 1}, then(func(db.Tx, []db.Fired) error { return nil }))
-					if len(got) > 0 {
-						mu.Lock()
-						defer mu.Unlock()
-						fired[got[0].ID] = true
-					}
-					return err
-				})
-				race.Go(func() error {
-					<-start
-					// Each has a head start of some microseconds in turn.
-					for began := time.Now(); time.Since(began) < time.Duration(i/lanes%8)*100*time.Microsecond; {
-					}
-					timer, err := canceller.TimerCancel(t.Context(), tenant, id, nil, nil)
-					if minoots.ErrorCode(err) == minoots.CodeConflict {
-						return nil
-					}
-					if err == nil {
-						assert.Equal(t, minoots.StatusCancelled, timer.Status)
-						mu.Lock()
-						defer mu.Unlock()
-						cancelled[id] = true
-					}
-					return err
-				})
-				close(start)
-				if err := race.Wait(); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	require.NoError(t, g.Wait())
-	t.Logf("cancelled %d, fired %d", len(cancelled), len(fired))
-	assert.NotEmpty(t, cancelled, "no race was lost")
-	assert.NotEmpty(t, fired, "no race was won")
+	database, timers, cancelled, fired := raceWithClaim(t, 500, func(d *db.DB, id minoots.ID) error {
+		timer, err := d.TimerCancel(t.Context(), tenant, id, nil, nil)
+		if err == nil {
+			assert.Equal(t, minoots.StatusCancelled, timer.Status)
+		}
+		return err
+	})
+	d := connect(t, database.URL)
 	for i, n := range timers {
 		require.NotEqual(t, cancelled[n.ID], fired[n.ID], "timer %d: exactly one wins", i)
 		want := minoots.StatusFired

@@ -2,7 +2,6 @@ package db_test
 
 import (
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -209,82 +208,6 @@ func TestChangeOfWhatCannotChange(t *testing.T) {
 		assert.Equal(t, before, all(), name)
 	}
 	assert.Equal(t, events, count(t, database, "SELECT count(*) FROM minoots.events"))
-}
-
-// raceWithClaim lets a change and a claim race for due timers, each on a replica
-// of its own, and gives which timers each of them won. One loses by CodeConflict.
-func raceWithClaim(t *testing.T, races int, change func(d *db.DB, id minoots.ID) error) (database *testdb.DB, timers []db.NewTimer, changed, fired map[minoots.ID]bool) {
-	t.Helper()
-	const lanes = 4
-	database, d := setup(t)
-	now := d.Clock().Now().Truncate(time.Microsecond)
-	timers = make([]db.NewTimer, races)
-	for i := range timers {
-		timers[i] = timerAt(now.Add(time.Duration(i-races)*time.Second), 1, 1)
-	}
-	create(t, d, timers...)
-	var mu sync.Mutex
-	changed, fired = map[minoots.ID]bool{}, map[minoots.ID]bool{}
-	var g errgroup.Group
-	for lane := range lanes {
-		claimer, changer := connect(t, database.URL), connect(t, database.URL)
-		g.Go(func() error {
-			for i := lane; i < races; i += lanes {
-				at, id := timers[i].Spec.FireAt.Time, timers[i].ID
-				var race errgroup.Group
-				start := make(chan struct{})
-				race.Go(func() error {
-					<-start
-					got, err := claimer.TimerClaim(t.Context(), db.ClaimRequest{LowWater: at, Now: at, Limit: 1}, then(func(db.Tx, []db.Fired) error { return nil }))
-					if len(got) > 0 {
-						mu.Lock()
-						defer mu.Unlock()
-						fired[got[0].ID] = true
-					}
-					return err
-				})
-				race.Go(func() error {
-					<-start
-					// Each has a head start of some microseconds in turn.
-					for began := time.Now(); time.Since(began) < time.Duration(i/lanes%8)*100*time.Microsecond; {
-					}
-					err := change(changer, id)
-					if minoots.ErrorCode(err) == minoots.CodeConflict {
-						return nil
-					}
-					mu.Lock()
-					defer mu.Unlock()
-					changed[id] = err == nil
-					return err
-				})
-				close(start)
-				if err := race.Wait(); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	require.NoError(t, g.Wait())
-	t.Logf("changed %d, fired %d", len(changed), len(fired))
-	assert.NotEmpty(t, changed, "no race was lost")
-	assert.NotEmpty(t, fired, "no race was won")
-	return database, timers, changed, fired
-}
-
-// Pause and fire race: one of them wins, and both know who.
-func TestPauseRacesWithClaim(t *testing.T) {
-	t.Parallel()
-	database, timers, paused, fired := raceWithClaim(t, 300, func(d *db.DB, id minoots.ID) error {
-		_, err := d.TimerPause(t.Context(), tenant, id)
-		return err
-	})
-	for i, n := range timers {
-		require.NotEqual(t, paused[n.ID], fired[n.ID], "timer %d: exactly one wins", i)
-	}
-	assert.Equal(t, len(paused), count(t, database, "SELECT count(*) FROM minoots.timer_states WHERE status = 'paused'"))
-	assert.Equal(t, len(paused), count(t, database, "SELECT count(*) FROM minoots.events WHERE type = 'timer.paused'"))
-	assert.Equal(t, len(fired), count(t, database, "SELECT count(*) FROM minoots.firings"))
 }
 
 // Of many who pause or resume a timer at once, one does, and the others see it done.

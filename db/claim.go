@@ -3,7 +3,6 @@ package db
 import (
 	"context"
 	_ "embed"
-	"encoding/json"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -200,20 +199,11 @@ func readFired(results pgx.BatchResults, clock *time.Time, xid *string) ([]Fired
 }
 
 func (f *Fired) decode(labels, bundle, binding []byte) error {
-	if labels != nil {
-		if err := json.Unmarshal(labels, &f.Labels); err != nil {
-			return err
-		}
-	}
-	if bundle != nil {
-		if err := json.Unmarshal(bundle, &f.Bundle); err != nil {
-			return err
-		}
-	}
-	if binding != nil {
-		return json.Unmarshal(binding, &f.AgentBinding)
-	}
-	return nil
+	return firstError(
+		readText(labelsDecoder, labels, &f.Labels),
+		readText(firedDecoder, bundle, &f.Bundle),
+		readText(bindingDecoder, binding, &f.AgentBinding),
+	)
 }
 
 // TimerNext gives the first timer waiting at or after the low-water mark, due or

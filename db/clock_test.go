@@ -18,7 +18,8 @@ import (
 const resolution = time.Microsecond + 100
 
 // ask plays a statement that reads the database's clock: that long under way, the
-// clock read after a share of it. It must run in a synctest bubble.
+// clock read after a share of it. It must run in a synctest bubble, in which sleep is how time
+// passes.
 func ask(c *db.Clock, trip time.Duration, share float64, offset time.Duration) {
 	sent := time.Now()
 	there := time.Duration(share * float64(trip))
@@ -49,7 +50,7 @@ func TestClockIsAsGoodAsItsBestObservation(t *testing.T) {
 			best := time.Duration(1 << 62)
 			for range rapid.IntRange(1, 20).Draw(t, "observations") {
 				gap := time.Duration(rapid.Int64Range(0, int64(100*time.Second)).Draw(t, "gap"))
-				time.Sleep(gap)
+				time.Sleep(gap) // the bubble's
 				trip, share := trips(t)
 				ask(c, trip, share, offset)
 				best = min(best+(gap+trip)/10_000, trip/2)
@@ -71,7 +72,7 @@ func TestClockPrefersTheNarrowInterval(t *testing.T) {
 		assert.Equal(t, time.Millisecond/4, errorOf(c, time.Hour), "a narrower one does")
 
 		// The narrow one fades: after 1,000 s it is worth 100 ms.
-		time.Sleep(1000 * time.Second)
+		time.Sleep(1000 * time.Second) // the bubble's
 		ask(c, 100*time.Millisecond, 0.4, time.Hour)
 		assert.Equal(t, 10*time.Millisecond, errorOf(c, time.Hour))
 	})
@@ -140,7 +141,7 @@ func TestClockUntilAndSkew(t *testing.T) {
 		ask(c, time.Millisecond, 0.5, -time.Hour)
 		assert.Equal(t, -time.Hour, c.Skew())
 		assert.Equal(t, time.Minute, c.Until(time.Now().Add(-59*time.Minute).Round(0)))
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) // the bubble's
 		assert.Equal(t, -time.Hour, c.Skew(), "it runs")
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,22 +33,31 @@ const (
 	pingEvery = 10 * time.Second
 )
 
+// The channels of a Session.
+const (
+	channelDue  = "minoots_due"
+	channelOver = "minoots_over"
+)
+
 // ErrPooled says that the listen URL leads to a pooler, where LISTEN is lost.
 var ErrPooled = errors.New("the listen URL leads to a transaction pooler; give MINOOTS_LISTEN_URL a direct connection, or off")
 
-// Session is a kernel's direct connection to Postgres, beside the pool: it
-// listens for hints of due timers and holds the kernel's seat, the lowest free
-// session advisory lock. The server frees the seat with the socket, so a dead
-// kernel's is free at once.
+// Session is a replica's direct connection to Postgres, beside the pool: it
+// listens for hints of due timers and of those that are over, and holds the
+// kernel's seat, the lowest free session advisory lock. The server frees the seat
+// with the socket, so a dead kernel's is free at once.
 type Session struct {
 	URL  string
 	Name string
 	Log  *slog.Logger
-	// OnDue receives hints. more asks for a read of the whole window.
+	// OnDue receives hints. more asks for a read of the whole window. Without it the
+	// session is of a replica that has no kernel: it takes no seat.
 	OnDue func(instants []time.Time, more bool)
 	// OnChange receives the seat whenever it changes; NoSeat when the
 	// connection is lost. After a reconnect hints may be missing.
 	OnChange func(seat int)
+	// Ear, unless nil, hears which timers are over.
+	Ear Ear
 }
 
 // Run keeps the connection until ctx is done. Lost connections are made again,
@@ -63,7 +73,7 @@ func (s *Session) Run(ctx context.Context) error {
 		case errors.Is(err, ErrPooled):
 			return err
 		}
-		s.OnChange(NoSeat)
+		s.moved(NoSeat)
 		if time.Since(began) > 10*time.Second {
 			pause = 50 * time.Millisecond
 		}
@@ -89,18 +99,33 @@ func (s *Session) once(ctx context.Context) error {
 		defer cancel()
 		_ = conn.Close(ctx) // it may be dead already
 	}()
+	if s.Ear != nil {
+		s.Ear.Listens(true)
+		defer s.Ear.Listens(false)
+	}
 	seat, told := maxSeats, NoSeat
 	for {
-		if seat, err = takeSeat(ctx, conn, seat); err != nil {
+		if s.OnDue == nil {
+			seat, err = NoSeat, ping(ctx, conn.PgConn())
+		} else {
+			seat, err = takeSeat(ctx, conn, seat)
+		}
+		if err != nil {
 			return err
 		}
 		if seat != told {
 			told = seat
-			s.OnChange(seat)
+			s.moved(seat)
 		}
 		if err := s.listen(ctx, conn, seat); err != nil {
 			return err
 		}
+	}
+}
+
+func (s *Session) moved(seat int) {
+	if s.OnChange != nil {
+		s.OnChange(seat)
 	}
 }
 
@@ -126,11 +151,23 @@ func (s *Session) connect(ctx context.Context) (*pgx.Conn, error) {
 	}
 	listen, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	if _, err := conn.Exec(listen, "LISTEN minoots_due"); err != nil {
+	if _, err := conn.Exec(listen, strings.Join(s.channels(), "; ")); err != nil {
 		_ = conn.Close(context.WithoutCancel(ctx))
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	return conn, nil
+}
+
+// channels are what is listened for: nothing that nobody here wants to hear.
+func (s *Session) channels() []string {
+	var all []string
+	if s.OnDue != nil {
+		all = append(all, "LISTEN "+channelDue)
+	}
+	if s.Ear != nil {
+		all = append(all, "LISTEN "+channelOver)
+	}
+	return all
 }
 
 // takeSeat takes the lowest free seat below the present one and leaves that. It
@@ -157,7 +194,7 @@ func takeSeat(ctx context.Context, conn *pgx.Conn, seat int) (int, error) {
 // listen hands on notifications until it is time to try for a lower seat.
 func (s *Session) listen(ctx context.Context, conn *pgx.Conn, seat int) error {
 	every := seatEvery
-	if seat == 0 {
+	if seat == 0 || seat == NoSeat {
 		every = pingEvery
 	}
 	ctx, cancel := context.WithTimeout(ctx, every)
@@ -165,6 +202,8 @@ func (s *Session) listen(ctx context.Context, conn *pgx.Conn, seat int) error {
 	for {
 		n, err := conn.WaitForNotification(ctx)
 		switch {
+		case err == nil && n.Channel == channelOver:
+			s.Ear.TimersOver(parseOver(n.Payload))
 		case err == nil:
 			s.OnDue(parseDue(n.Payload))
 		case pgconn.Timeout(err):

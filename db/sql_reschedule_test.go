@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -232,50 +231,5 @@ func TestRescheduleAndClaim(t *testing.T) {
 	for i := range ids {
 		ids[i] = scheduleSQL(t, conn, due)
 	}
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	moved, fired := map[minoots.ID]bool{}, map[minoots.ID]bool{}
-	note := func(in map[minoots.ID]bool, id minoots.ID) {
-		mu.Lock()
-		defer mu.Unlock()
-		in[id] = true
-	}
-	for half := range 2 {
-		wg.Go(func() {
-			for i := len(ids) - 1 - half; i >= 0; i -= 2 {
-				var done bool
-				err := database.Pool.QueryRow(t.Context(), `SELECT minoots.reschedule('acme', $1, '{"duration": "1h"}')`, ids[i]).Scan(&done)
-				switch code := sqlState(err); {
-				case err == nil && done:
-					note(moved, ids[i])
-				case code != "55000":
-					t.Errorf("reschedule gives %v, %v", done, err)
-				}
-			}
-		})
-		wg.Go(func() {
-			for {
-				claimed, err := d.TimerClaim(t.Context(), db.ClaimRequest{Limit: 2}, then(func(db.Tx, []db.Fired) error { return nil }))
-				if err != nil || len(claimed) == 0 {
-					assert.NoError(t, err)
-					return
-				}
-				for _, f := range claimed {
-					note(fired, f.ID)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	for _, f := range claim(t, d, db.ClaimRequest{Limit: 100}) {
-		note(fired, f.ID)
-	}
-	for _, id := range ids {
-		assert.NotEqual(t, moved[id], fired[id], "exactly one")
-		want := minoots.StatusFired
-		if moved[id] {
-			want = minoots.StatusScheduled
-		}
-		assert.Equal(t, want, get(t, d, id).Status)
-	}
+	raceSQLWithClaim(t, database, d, ids, `SELECT minoots.reschedule('acme', $1, '{"duration": "1h"}')`, minoots.StatusScheduled)
 }

@@ -27,7 +27,7 @@ const takesLeave = 1500 * time.Millisecond
 func harass(p *faultproxy.Proxy) func(round int) {
 	return func(round int) {
 		p.Set(faultproxy.Pass)
-		time.Sleep(time.Duration(rand.Int64N(int64(20 * time.Millisecond))))
+		startstop.AnyMoment(20 * time.Millisecond)
 		switch round % 8 {
 		case 3:
 			p.Cut()

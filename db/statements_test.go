@@ -208,6 +208,7 @@ var withoutTenant = map[string]string{
 	"subscription_match":    "the sender's: of the tenants of events",
 	"subscription_create":   "inserts the tenant's id, from the row that it has locked",
 	"delivery_forget":       "retention goes by age",
+	"waiting_renew":         "of all tenants of which requests wait on a replica",
 }
 
 // Every statement on tenants' data names the tenant: what it reads or changes by

@@ -3,7 +3,6 @@ package db
 import (
 	"context"
 	_ "embed"
-	"encoding/json"
 	"hash/fnv"
 	"time"
 
@@ -168,6 +167,7 @@ type timerColumns struct {
 	actions                                     []int16
 	keys                                        []*string
 	fingerprints                                [][]byte
+	buffer                                      []byte // of the value that is being written
 }
 
 func newTimerColumns(n int) *timerColumns {
@@ -232,39 +232,23 @@ func (c *timerColumns) add(n *NewTimer, anchor minoots.Instant, fired int) error
 	return c.addJSON(s)
 }
 
-func (c *timerColumns) addJSON(s *minoots.TimerSpec) error {
-	for _, col := range []struct {
-		to    *[]*string
-		there bool
-		value any
-	}{
-		{&c.labels, len(s.Labels) > 0, s.Labels},
-		{&c.metadata, len(s.Metadata) > 0, s.Metadata},
-		{&c.bundle, s.ActionBundle != nil, s.ActionBundle},
-		{&c.binding, s.AgentBinding != nil, s.AgentBinding},
-		{&c.misfires, s.Misfire != nil, s.Misfire},
-		{&c.recurrences, s.Recurrence != nil, s.Recurrence},
-	} {
-		if !col.there {
-			*col.to = append(*col.to, nil)
-			continue
-		}
-		b, err := json.Marshal(col.value)
-		if err != nil {
-			return &minoots.Error{Code: minoots.CodeInvalid, Message: "timer does not encode as JSON", Err: err}
-		}
-		text := string(b)
-		*col.to = append(*col.to, &text)
-	}
-	return nil
-}
-
 func (c *timerColumns) args() []any {
 	return []any{
-		c.ids, c.tenants, c.names, c.requestedBy, c.durationUs, c.at, c.jitterMs, c.jitterUs,
-		c.labels, c.metadata, c.bundle, c.binding, c.misfires, c.actions, c.keys, c.fingerprints,
-		c.recurrences, c.anchors, c.maySkip,
+		c.ids, c.tenants, c.names, c.requestedBy, anyOf(c.durationUs), anyOf(c.at), c.jitterMs, c.jitterUs,
+		anyOf(c.labels), anyOf(c.metadata), anyOf(c.bundle), anyOf(c.binding), anyOf(c.misfires), c.actions,
+		anyOf(c.keys), c.fingerprints, anyOf(c.recurrences), anyOf(c.anchors), anyOf(c.maySkip),
 	}
+}
+
+// anyOf gives a column, or none at all if it has nothing but nulls, as most have:
+// unnest makes up for what is missing.
+func anyOf[T any](column []*T) []*T {
+	for _, v := range column {
+		if v != nil {
+			return column
+		}
+	}
+	return nil
 }
 
 // jitter is where in its window an occurrence falls: the same whoever computes

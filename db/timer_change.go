@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -149,7 +150,20 @@ func (d *DB) change(ctx context.Context, sql string, id minoots.ID, tenant strin
 // cannot says why a timer that has left scheduled and paused does not change.
 func cannot(was minoots.Status, do string) *minoots.Error {
 	if was.Terminal() {
-		return minoots.Errorf(minoots.CodeConflict, "the timer is over (%s); it can no longer be %s", was, do)
+		e := minoots.Errorf(minoots.CodeConflict, "the timer is over (%s); it can no longer be %s", was, do)
+		if e.Hint = "create a new timer"; was != minoots.StatusCancelled {
+			e.Hint = "replay it if it fired once, or create a new timer"
+		}
+		return e
 	}
 	return minoots.Errorf(minoots.CodeConflict, "the timer has fired and its actions are running; it can no longer be %s", do)
+}
+
+// Stale is the error for a change that was built on another version of a timer than
+// the one it has by now.
+func Stale(version int64) error {
+	return &minoots.Error{
+		Code: minoots.CodeStale, Message: fmt.Sprintf("the timer has changed: its version is %d by now", version),
+		Hint: "get the timer, and send the change again with its ETag if it still fits",
+	}
 }

@@ -55,6 +55,11 @@ type TimerFilter struct {
 	DueBefore   time.Time // exclusive
 }
 
+// EmptyRange tells whether nothing can be due after the one and before the other.
+func (f *TimerFilter) EmptyRange() bool {
+	return !f.DueAfter.IsZero() && !f.DueBefore.IsZero() && !f.DueAfter.Before(f.DueBefore)
+}
+
 // TimerPageRequest says which page of the timers to read.
 type TimerPageRequest struct {
 	TimerFilter
@@ -182,16 +187,14 @@ func scanTimer(row pgx.Row) (minoots.Timer, error) {
 		d := minoots.Duration(time.Duration(*durationUs) * time.Microsecond)
 		t.Duration = &d
 	}
-	for _, col := range []struct {
-		from []byte
-		to   any
-	}{{labels, &t.Labels}, {bundle, &t.ActionBundle}, {binding, &t.AgentBinding}, {recurrence, &t.Recurrence}, {misfire, &t.Misfire}} {
-		if col.from == nil {
-			continue
-		}
-		if err := json.Unmarshal(col.from, col.to); err != nil {
-			return t, err
-		}
+	if err := firstError(
+		readText(labelsDecoder, labels, &t.Labels),
+		readText(bundleDecoder, bundle, &t.ActionBundle),
+		readText(bindingDecoder, binding, &t.AgentBinding),
+		readText(recurrenceDecoder, recurrence, &t.Recurrence),
+		readText(misfireDecoder, misfire, &t.Misfire),
+	); err != nil {
+		return t, err
 	}
 	if f.status != nil {
 		t.LastFiring = &minoots.Firing{

@@ -55,6 +55,6 @@ func (d *DB) TimerReplay(ctx context.Context, tenant string, id minoots.ID, r Re
 			Hint: "create a new timer with the recurrence that is wanted",
 		}
 	default:
-		return Changed{}, minoots.Errorf(minoots.CodeStale, "the timer has changed: its version is %d by now", out.Timer.Version)
+		return Changed{}, Stale(out.Timer.Version)
 	}
 }

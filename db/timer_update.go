@@ -48,6 +48,6 @@ func (d *DB) TimerUpdate(ctx context.Context, tenant string, id minoots.ID, u Ti
 	case was != minoots.StatusScheduled && was != minoots.StatusPaused:
 		return Changed{}, cannot(was, "changed")
 	default:
-		return Changed{}, minoots.Errorf(minoots.CodeStale, "the timer has changed: its version is %d by now", out.Timer.Version)
+		return Changed{}, Stale(out.Timer.Version)
 	}
 }

@@ -16,9 +16,11 @@ var timerPickSQL string
 const overMost = 1000
 
 // TimerEnded gives those of some timers that are over, a thousand at most, each as
-// it stands. A timer counts for its own tenant only: tenants has those of all ids.
-func (d *DB) TimerEnded(ctx context.Context, ids []minoots.ID, tenants []string) ([]minoots.Timer, error) {
-	return d.timerPick(ctx, ids, tenants, true, overMost)
+// it stands; more says that there may be others. A timer counts for its own tenant
+// only: tenants has those of all ids.
+func (d *DB) TimerEnded(ctx context.Context, ids []minoots.ID, tenants []string) (ended []minoots.Timer, more bool, err error) {
+	ended, err = d.timerPick(ctx, ids, tenants, true, overMost)
+	return ended, len(ended) == overMost, err
 }
 
 func (d *DB) timerPick(ctx context.Context, ids []minoots.ID, tenants []string, over bool, most int) ([]minoots.Timer, error) {

@@ -126,6 +126,14 @@ func TestUpdatesAtOnce(t *testing.T) {
 	assert.Equal(t, 20, count(t, database, "SELECT count(*) FROM minoots.events WHERE type = 'timer.updated'"))
 }
 
+// atTheHeels waits until one side of a race has come as far as the other. It polls:
+// a signal would have the one step behind the other, where they are to collide.
+func atTheHeels(near func() bool) {
+	for !near() {
+		time.Sleep(50 * time.Microsecond)
+	}
+}
+
 // Timers are changed just before a kernel claims them: each fires once, as it was
 // before the change or after it, and never as a half of each. (Without the
 // condition on patched in timer_claim.sql, some fire with the new number of
@@ -146,9 +154,7 @@ func TestUpdateRacesWithClaim(t *testing.T) {
 	actions := map[minoots.ID]int{}
 	g.Go(func() error {
 		for fired.Load() < timers {
-			for changed.Load()+late.Load() < min(fired.Load()+batch/2, timers) { // at the heels of the changes
-				time.Sleep(50 * time.Microsecond)
-			}
+			atTheHeels(func() bool { return changed.Load()+late.Load() >= min(fired.Load()+batch/2, timers) })
 			got, err := d.TimerClaim(t.Context(), db.ClaimRequest{Limit: batch}, then(func(db.Tx, []db.Fired) error { return nil }))
 			if err != nil {
 				return err
@@ -171,9 +177,7 @@ func TestUpdateRacesWithClaim(t *testing.T) {
 		spec.FireAt = nil
 		g.Go(func() error {
 			for i := lane; i < timers; i += lanes {
-				for fired.Load() < int64(i-batch) { // near the next to be claimed
-					time.Sleep(50 * time.Microsecond)
-				}
+				atTheHeels(func() bool { return fired.Load() >= int64(i-batch) }) // near the next to be claimed
 				_, err := changer.TimerUpdate(t.Context(), tenant, all[i].ID, db.TimerUpdate{Version: 1, Spec: spec})
 				switch minoots.ErrorCode(err) {
 				case "":

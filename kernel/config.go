@@ -29,6 +29,8 @@ type Config struct {
 	Judge db.Judge
 	// ListenURL is a direct connection for LISTEN and the seat. Empty: poll only.
 	ListenURL string
+	// Ear hears, by the same connection, which timers are over. May be nil.
+	Ear db.Ear
 	// Replica names this process in connections and logs.
 	Replica string
 	// PollInterval is the time between two looks for timers that no hint told

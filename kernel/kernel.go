@@ -105,7 +105,7 @@ func (k *Kernel) Run(ctx context.Context) error {
 // attend runs the direct connection and hands on what it hears.
 func (k *Kernel) attend(ctx context.Context) error {
 	s := &db.Session{
-		URL: k.cfg.ListenURL, Name: k.cfg.Replica, Log: k.log, OnDue: k.in.due, OnChange: k.sit,
+		URL: k.cfg.ListenURL, Name: k.cfg.Replica, Log: k.log, OnDue: k.in.due, OnChange: k.sit, Ear: k.cfg.Ear,
 	}
 	if err := s.Run(ctx); err != nil {
 		// Not fatal: a kernel without a direct connection polls.

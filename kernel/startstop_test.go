@@ -76,7 +76,7 @@ func TestKernelStartsAndStopsWhilePostgresIsAway(t *testing.T) {
 			w.create(acting(w.in(0), 1, "a"))
 		}
 		made += 3
-		time.Sleep(time.Duration(rand.Int64N(int64(50 * time.Millisecond))))
+		startstop.AnyMoment(50 * time.Millisecond)
 		switch round % 6 {
 		case 1:
 			p.Cut()

@@ -79,7 +79,7 @@ func TestLimitConcurrency(t *testing.T) {
 	w := newWorld(t)
 	const most, timers = 3, 60
 	a := &actor{do: func(_ context.Context, d minoots.Delivery, number int) minoots.Outcome {
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // what the receiver takes for it, so that attempts overlap
 		if number == 1 && d.Timer.ID[15]%8 == 0 {
 			return failed("internal", true) // retries count too
 		}

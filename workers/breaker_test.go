@@ -16,55 +16,6 @@ import (
 	"github.com/minoots/minoots/workers"
 )
 
-// receiver is a destination that can be dead, and counts.
-type receiver struct {
-	actor
-	mu    sync.Mutex
-	dead  bool
-	times []time.Time // of the attempts
-	ids   map[string]int
-}
-
-func newReceiver(dead bool) *receiver {
-	r := &receiver{dead: dead, ids: map[string]int{}}
-	r.do = func(_ context.Context, d minoots.Delivery, _ int) minoots.Outcome {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.times = append(r.times, time.Now())
-		if r.dead {
-			return failed("refused", true)
-		}
-		r.ids[d.WebhookID()]++
-		return succeeded()
-	}
-	return r
-}
-
-func (r *receiver) set(dead bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.dead = dead
-}
-
-func (r *receiver) received() (deliveries, ids int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, n := range r.ids {
-		deliveries += n
-	}
-	return deliveries, len(r.ids)
-}
-
-// quickly is a breaker for tests: it tries often.
-var quickly = workers.Breaker{WaitLeast: 200 * time.Millisecond, WaitMost: 400 * time.Millisecond}
-
-// untiring is a bundle whose deliveries are tried for long enough.
-func untiring() *minoots.Bundle {
-	b := bundle(1, "a")
-	b.RetryPolicy.MaxAttempts = 50
-	return b
-}
-
 const (
 	waitingHeld = `SELECT count(*) FROM river.river_job WHERE state = 'available' AND queue LIKE 'held-%'`
 	breakers    = `SELECT count(*) FROM minoots.destination_report WHERE state <> 'closed'`
@@ -280,27 +231,6 @@ func TestBreakerLeavesNothingBehind(t *testing.T) {
 	w.start(workers.Config{Actions: a})
 	w.eventuallyOver(2500)
 	w.eventually(0, "SELECT count(*) FROM river.river_job")
-}
-
-// placed counts the deliveries that this replica has planned for a place.
-func (r *running) placed(t testing.TB, place string) float64 {
-	return r.labelled(t, "minoots_deliveries_placed_total", place)
-}
-
-// transitions counts the changes of breakers that this replica has made.
-func (r *running) transitions(t testing.TB, to string) float64 {
-	return r.labelled(t, "minoots_breaker_transitions_total", to)
-}
-
-func (r *running) labelled(t testing.TB, name, label string) float64 {
-	t.Helper()
-	for _, m := range r.family(t, name) {
-		if m.GetLabel()[0].GetValue() == label {
-			return m.GetCounter().GetValue()
-		}
-	}
-	t.Errorf("no %s of %s", label, name)
-	return 0
 }
 
 // When the answer of a take is lost, what it took is found and made all the same,

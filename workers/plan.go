@@ -1,12 +1,13 @@
 package workers
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
+	"github.com/minoots/minoots/internal/jsonwrite"
 )
 
 // Planner makes jobs of deliveries and decides where each runs: here at once, if
@@ -35,6 +36,11 @@ type plan struct {
 	jobs  db.JobBatch
 	tasks []*task // nil for jobs that go to a queue; else at the job's index
 	desks []*desk
+
+	// args and its JSON are of the delivery at hand, and here so that each is
+	// allocated once.
+	args minoots.Delivery
+	text []byte
 }
 
 // Plan makes the jobs. A delivery that cannot be written as JSON is CodeInvalid.
@@ -53,19 +59,23 @@ func (p *Planner) Plan(_ context.Context, deliveries []minoots.Delivery) (*db.Jo
 	return &pl.jobs, nil
 }
 
+// argsEncoder writes the arguments of an actionJob, which has the fields of its
+// Delivery.
+var argsEncoder = jsonwrite.New[minoots.Delivery]()
+
 // place decides where one delivery runs.
 func (p *Planner) place(pl *plan, i int, d *minoots.Delivery, now time.Time) error {
-	args := actionJob{Delivery: *d}
-	if args.Policy.IsDefault() {
-		args.Policy = minoots.RetryPolicy{} // left out; see actionJob
+	pl.args = *d
+	if d.Policy.IsDefault() {
+		pl.args.Policy = minoots.RetryPolicy{} // left out; see actionJob
 	}
-	text, err := json.Marshal(&args)
-	if err != nil {
+	var err error
+	if pl.text, err = argsEncoder.Append(pl.text[:0], &pl.args); err != nil {
 		return &minoots.Error{Code: minoots.CodeInvalid, Message: "the delivery cannot be written as JSON", Err: err}
 	}
 	job := &pl.jobs.Jobs[i]
 	*job = db.Job{
-		Queue: string(d.Action.Kind), Args: text,
+		Queue: string(d.Action.Kind), Args: bytes.Clone(pl.text),
 		MaxAttempts: d.MaxAttempts(),
 	}
 	key := keyOf(p.actions, d)

@@ -111,7 +111,7 @@ func TestCrewStartsAndStopsWhilePostgresIsAway(t *testing.T) {
 	r.loop.Meanwhile = func(round int) {
 		p.Set(faultproxy.Pass)
 		r.work(4)
-		time.Sleep(time.Duration(rand.Int64N(int64(100 * time.Millisecond))))
+		startstop.AnyMoment(100 * time.Millisecond)
 		switch round % 4 {
 		case 1:
 			p.Cut()

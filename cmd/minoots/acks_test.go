@@ -149,17 +149,3 @@ func TestAnAgentIsWokenAndAcknowledges(t *testing.T) {
 	require.Equal(t, "ack_timeout", *firing.Attempts[0].ErrorClass)
 	require.JSONEq(t, `{"pages": 2}`, *firing.Attempts[1].Response)
 }
-
-func TestPublicURL(t *testing.T) {
-	t.Parallel()
-	for addr, want := range map[string]string{
-		"127.0.0.1:8080": "http://127.0.0.1:8080", ":8080": "http://127.0.0.1:8080", "0.0.0.0:80": "http://127.0.0.1:80",
-		"[::]:8080": "http://127.0.0.1:8080", "timers.internal:8080": "http://timers.internal:8080", "[::1]:8080": "http://[::1]:8080",
-	} {
-		r := &replica{}
-		r.cfg.HTTPAddr = addr
-		require.Equal(t, want, r.publicURL())
-		r.cfg.PublicURL = "https://timers.example.com"
-		require.Equal(t, "https://timers.example.com", r.publicURL())
-	}
-}

@@ -28,7 +28,7 @@ func (gambler) Destination(*minoots.Delivery) string { return "" }
 
 func (gambler) Execute(_ context.Context, _ minoots.Delivery, _ int) minoots.Outcome {
 	began := time.Now()
-	time.Sleep(rand.N(5 * time.Millisecond)) // the receiver's
+	time.Sleep(rand.N(5 * time.Millisecond)) // what the receiver takes for it
 	out := minoots.Outcome{Success: rand.N(10) > 2, Retryable: rand.N(3) > 0, StartedAt: began, FinishedAt: time.Now()}
 	if !out.Success {
 		out.ErrorClass, out.Error = "http_status", "it said no"

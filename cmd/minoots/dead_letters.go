@@ -1,8 +1,8 @@
 package main
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -41,10 +41,7 @@ func deadLetterFilter(flags *pflag.FlagSet) func() (client.DeadLetterFilter, err
 		}
 		var errs [3]error
 		if *timer != "" {
-			var ids []minoots.ID
-			if ids, errs[0] = parseIDs([]string{*timer}); errs[0] == nil {
-				f.TimerID = ids[0]
-			}
+			f.TimerID, errs[0] = parseID(*timer)
 		}
 		f.CreatedAfter, errs[1] = parseWhen("--created-after", *after)
 		f.CreatedBefore, errs[2] = parseWhen("--created-before", *before)
@@ -73,36 +70,31 @@ func newDeadLettersList() *cobra.Command {
 		if !slices.Contains(minoots.DeadLetterStatuses, f.Status) {
 			return misuse("--status %q: want one of %v", *status, minoots.DeadLetterStatuses)
 		}
-		if *limit < 0 {
-			return misuse("--limit %d: want a number of dead letters, or 0 for all", *limit)
-		}
-		f.PageSize = 1000
-		if *limit > 0 {
-			f.PageSize = min(*limit, 1000)
-		}
-		c, err := caller(cmd)
-		if err != nil {
+		if f.PageSize, err = pageOf(*limit, "dead letters"); err != nil {
 			return err
 		}
-		defer c.Close()
-		letters := []minoots.DeadLetter{}
-		for more := true; more; more = f.Cursor != "" && (*limit == 0 || len(letters) < *limit) {
-			page, err := c.ListDeadLetters(cmd.Context(), f)
-			if err != nil {
-				return err
+		return onAPI(cmd, func(ctx context.Context, c *client.Client) error {
+			letters := []minoots.DeadLetter{}
+			for more := true; more; more = f.Cursor != "" && (*limit == 0 || len(letters) < *limit) {
+				page, err := c.ListDeadLetters(ctx, f)
+				if err != nil {
+					return err
+				}
+				letters, f.Cursor = append(letters, page.Items...), page.NextCursor
 			}
-			letters, f.Cursor = append(letters, page.Items...), page.NextCursor
-		}
-		if *limit > 0 {
-			letters = letters[:min(len(letters), *limit)]
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), letters)
-		}
-		return printTable(cmd.OutOrStdout(), []string{"ID", "STATUS", "SINCE", "TIMER", "FIRING", "ACTION", "KIND", "ATTEMPTS", "LAST"}, deadLetterRows(letters))
+			if *limit > 0 {
+				letters = letters[:min(len(letters), *limit)]
+			}
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), letters)
+			}
+			return printTable(cmd.OutOrStdout(), deadLetterHeader, deadLetterRows(letters))
+		})
 	}
 	return cmd
 }
+
+var deadLetterHeader = []string{"ID", "STATUS", "SINCE", "TIMER", "FIRING", "ACTION", "KIND", "ATTEMPTS", "LAST"}
 
 func deadLetterRows(letters []minoots.DeadLetter) [][]string {
 	rows := make([][]string, len(letters))
@@ -130,23 +122,16 @@ func newDeadLettersGet() *cobra.Command {
 	config.AddFlags(cmd.Flags(), config.Caller...)
 	asJSON := addJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ids, err := parseIDs(args)
-		if err != nil {
-			return err
-		}
-		c, err := caller(cmd)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		l, err := c.GetDeadLetter(cmd.Context(), ids[0])
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), l)
-		}
-		return printDeadLetter(cmd.OutOrStdout(), l)
+		return onEach(cmd, args, func(ctx context.Context, c *client.Client, id minoots.ID) error {
+			l, err := c.GetDeadLetter(ctx, id)
+			if err != nil {
+				return err
+			}
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), l)
+			}
+			return printDeadLetter(cmd.OutOrStdout(), l)
+		})
 	}
 	return cmd
 }
@@ -172,128 +157,4 @@ func printDeadLetter(w io.Writer, l minoots.DeadLetter) error {
 		lines = append(lines, []string{strconv.Itoa(a.Attempt), string(a.Status), here(a.StartedAt), attemptResult(a)})
 	}
 	return printTable(w, []string{"ATTEMPT", "STATUS", "AT", "RESULT"}, lines)
-}
-
-func newDeadLettersRedrive() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "redrive [ID...]",
-		Short: "Deliver dead letters again, by id or by filter",
-		Long: "Delivers dead letters again, with the same webhook-id: those that are named, or those that the\n" +
-			"filters choose, or with --all every one of the tenant.",
-		Example: "  minoots dead-letters redrive 01890a5d-ac96-774b-bcce-b302099a8057\n" +
-			"  minoots dead-letters redrive --error-class timeout --dry-run\n" +
-			"  minoots dead-letters redrive --all --json",
-	}
-	config.AddFlags(cmd.Flags(), config.Caller...)
-	filter := deadLetterFilter(cmd.Flags())
-	all := cmd.Flags().Bool("all", false, "all of the tenant's")
-	dryRun := cmd.Flags().Bool("dry-run", false, "only say how many")
-	asJSON := addJSON(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		f, err := filter()
-		if err != nil {
-			return err
-		}
-		switch {
-		case len(args) > 0 && (!f.IsZero() || *all || *dryRun):
-			return misuse("give ids, or else filters, --all and --dry-run")
-		case len(args) == 0 && f.IsZero() != *all:
-			return misuse("give ids, filters or --all")
-		}
-		ids, err := parseIDs(args)
-		if err != nil {
-			return err
-		}
-		c, err := caller(cmd)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		if len(ids) > 0 {
-			return redriveEach(cmd, c, ids, *asJSON)
-		}
-		return redriveFiltered(cmd, c, f, *dryRun, *asJSON)
-	}
-	return cmd
-}
-
-func redriveEach(cmd *cobra.Command, c *client.Client, ids []minoots.ID, asJSON bool) error {
-	for _, id := range ids {
-		l, err := c.RedriveDeadLetter(cmd.Context(), id)
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			err = printLine(cmd.OutOrStdout(), l)
-		} else {
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", l.ID, l.Status)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// redriveFiltered goes on until none are left that the first request left over.
-func redriveFiltered(cmd *cobra.Command, c *client.Client, f client.DeadLetterFilter, dryRun, asJSON bool) error {
-	sum, err := c.RedriveDeadLetters(cmd.Context(), f, dryRun)
-	for err == nil && sum.More && !dryRun {
-		var next client.Redriven
-		next, err = c.RedriveDeadLetters(cmd.Context(), f, false)
-		sum.Count, sum.More = sum.Count+next.Count, next.More && next.Count > 0
-	}
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return printLine(cmd.OutOrStdout(), sum)
-	}
-	words := "redriven"
-	if dryRun {
-		words = "to be redriven"
-	}
-	more := ""
-	if sum.More {
-		more = " or more"
-	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d%s %s\n", sum.Count, more, words)
-	return err
-}
-
-func newDeadLettersDiscard() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "discard ID...",
-		Short:   "Give dead letters up",
-		Example: "  minoots dead-letters discard 01890a5d-ac96-774b-bcce-b302099a8057",
-		Args:    cobra.MinimumNArgs(1),
-	}
-	config.AddFlags(cmd.Flags(), config.Caller...)
-	asJSON := addJSON(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ids, err := parseIDs(args)
-		if err != nil {
-			return err
-		}
-		c, err := caller(cmd)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		for _, id := range ids {
-			if err := c.DiscardDeadLetter(cmd.Context(), id); err != nil {
-				return err
-			}
-			if *asJSON {
-				err = printLine(cmd.OutOrStdout(), map[string]any{"id": id, "status": minoots.DeadLetterDiscarded})
-			} else {
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", id, minoots.DeadLetterDiscarded)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return cmd
 }

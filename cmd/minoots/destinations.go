@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/client"
 	"github.com/minoots/minoots/internal/config"
 )
 
@@ -32,23 +34,20 @@ func newDestinationsList() *cobra.Command {
 	config.AddFlags(cmd.Flags(), config.Caller...)
 	asJSON := addJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := caller(cmd)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		all := []minoots.Destination{}
-		for cursor, more := "", true; more; more = cursor != "" {
-			var page []minoots.Destination
-			if page, cursor, err = c.Destinations(cmd.Context(), 1000, cursor); err != nil {
-				return err
+		return onAPI(cmd, func(ctx context.Context, c *client.Client) error {
+			all := []minoots.Destination{}
+			for cursor, more := "", true; more; more = cursor != "" {
+				page, next, err := c.Destinations(ctx, largestPage, cursor)
+				if err != nil {
+					return err
+				}
+				all, cursor = append(all, page...), next
 			}
-			all = append(all, page...)
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), all)
-		}
-		return printDestinations(cmd, all...)
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), all)
+			}
+			return printDestinations(cmd, all...)
+		})
 	}
 	return cmd
 }
@@ -78,13 +77,8 @@ func newDestinationsLimit() *cobra.Command {
 		if any := limits != (minoots.DestinationLimits{}); any == *none {
 			return misuse("want --rate, --concurrent or both, or else --none")
 		}
-		return onDestination(cmd, args[0], *asJSON, limits.Validate(), func(name string) (minoots.Destination, error) {
-			c, err := caller(cmd)
-			if err != nil {
-				return minoots.Destination{}, err
-			}
-			defer c.Close()
-			return c.LimitDestination(cmd.Context(), name, limits)
+		return onDestination(cmd, args[0], *asJSON, limits.Validate(), func(ctx context.Context, c *client.Client, name string) (minoots.Destination, error) {
+			return c.LimitDestination(ctx, name, limits)
 		})
 	}
 	return cmd
@@ -101,13 +95,8 @@ func newDestinationsReset() *cobra.Command {
 	config.AddFlags(cmd.Flags(), config.Caller...)
 	asJSON := addJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return onDestination(cmd, args[0], *asJSON, nil, func(name string) (minoots.Destination, error) {
-			c, err := caller(cmd)
-			if err != nil {
-				return minoots.Destination{}, err
-			}
-			defer c.Close()
-			return c.ResetDestination(cmd.Context(), name)
+		return onDestination(cmd, args[0], *asJSON, nil, func(ctx context.Context, c *client.Client, name string) (minoots.Destination, error) {
+			return c.ResetDestination(ctx, name)
 		})
 	}
 	return cmd
@@ -115,7 +104,10 @@ func newDestinationsReset() *cobra.Command {
 
 // onDestination does something to a destination and shows what came of it, unless
 // the arguments are wrong.
-func onDestination(cmd *cobra.Command, text string, asJSON bool, invalid error, do func(name string) (minoots.Destination, error)) error {
+func onDestination(
+	cmd *cobra.Command, text string, asJSON bool, invalid error,
+	do func(context.Context, *client.Client, string) (minoots.Destination, error),
+) error {
 	if invalid != nil {
 		return misuse("%s", oneLine(invalid, cmd))
 	}
@@ -123,14 +115,16 @@ func onDestination(cmd *cobra.Command, text string, asJSON bool, invalid error, 
 	if err != nil {
 		return misuse("%s", oneLine(err, cmd))
 	}
-	d, err := do(name)
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return printJSON(cmd.OutOrStdout(), d)
-	}
-	return printDestinations(cmd, d)
+	return onAPI(cmd, func(ctx context.Context, c *client.Client) error {
+		d, err := do(ctx, c, name)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printJSON(cmd.OutOrStdout(), d)
+		}
+		return printDestinations(cmd, d)
+	})
 }
 
 func printDestinations(cmd *cobra.Command, all ...minoots.Destination) error {

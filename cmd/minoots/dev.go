@@ -26,7 +26,7 @@ func newDev() *cobra.Command {
 		Short: "Everything in one command: Postgres, schema, a tenant, a key, all roles",
 		Long: "Runs the whole service on this machine, with a Postgres of its own in " + devDir + "/ unless\n" +
 			config.DatabaseURL + " names one. Webhooks may reach this machine. The key is made once and kept in\n" +
-			devDir + "/dev.json, where the timers commands find it.",
+			devDir + "/dev.json, where the commands that call the API find it.",
 		Example: "  minoots dev\n  minoots timers create --in 5s --name hello && minoots timers watch",
 		Args:    cobra.NoArgs,
 	}
@@ -69,7 +69,7 @@ func runDev(cmd *cobra.Command, l *local) error {
 			return err
 		}
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), devText, dev.URL, dev.Ops, l.cfg.DatabaseURL, dev.APIKey, devTenant,
-			filepath.Join(devDir, "dev.json"), dev.URL, dev.APIKey)
+			filepath.Join(devDir, "dev.json"), dev.URL, dev.APIKey, os.Args[0]) // it may not be in PATH
 		return err
 	})
 }
@@ -85,7 +85,7 @@ minoots dev is ready; Ctrl-C ends it.
 
 Try it:
   curl -s %s/v1/timers -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '{"name": "hello", "duration": "5s"}'
-  minoots timers watch
+  %s timers watch
 
 `
 

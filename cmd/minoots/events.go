@@ -47,11 +47,11 @@ func newEventsTail() *cobra.Command {
 			return misuse("--topics: %s", err)
 		}
 		if *timer != "" {
-			ids, err := parseIDs([]string{*timer})
+			id, err := parseID(*timer)
 			if err != nil {
 				return err
 			}
-			f.TimerID = ids[0]
+			f.TimerID = id
 		}
 		var err error
 		if f.Labels, err = parseLabels(*labels); err != nil {

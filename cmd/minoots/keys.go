@@ -137,9 +137,9 @@ func newKeysRevoke() *cobra.Command {
 	tenant := addTenant(cmd)
 	asJSON := addJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		id, err := minoots.ParseID(args[0])
+		id, err := parseID(args[0])
 		if err != nil {
-			return misuse("%q is %s", args[0], err)
+			return err
 		}
 		return onDatabase(cmd, func(ctx context.Context, d *db.DB) error {
 			key, err := d.KeyRevoke(ctx, *tenant, id)

@@ -53,15 +53,15 @@ func startLocal(ctx context.Context, cfg config.Config, dir string, out io.Write
 		}
 	}
 	l.cfg = cfg
-	if err := l.prepare(ctx); err != nil {
+	if err := l.prepare(ctx, out); err != nil {
 		return nil, errors.Join(err, l.stop())
 	}
 	return l, nil
 }
 
-func (l *local) prepare(ctx context.Context) error {
+func (l *local) prepare(ctx context.Context, out io.Writer) error {
 	var err error
-	if l.db, err = reach(ctx, l.cfg.DatabaseURL, migrateTimeout, l.cfg.SecretsKeys); err != nil {
+	if l.db, err = reach(ctx, l.cfg.DatabaseURL, migrateTimeout, l.cfg.SecretsKeys, out); err != nil {
 		return err
 	}
 	return db.MigrateUp(ctx, l.cfg.Direct())

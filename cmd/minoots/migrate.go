@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,20 +17,21 @@ func newMigrate() *cobra.Command {
 		Use:   "migrate",
 		Short: "Bring the database's schema up to date",
 		Long: "Migrations run on " + config.ListenURL + " if that is set, for they want a direct connection,\n" +
-			"else on " + config.DatabaseURL + ". Any number of processes may run them at once.",
+			"else on " + config.DatabaseURL + ". Any number of processes may run them at once: one does, the\n" +
+			"others wait. up and down wait 30 s for a Postgres that does not answer yet.",
 		Example: "  minoots migrate up\n  minoots migrate status --json",
 	}
 	cmd.AddCommand(
-		migrateCommand("up", "Apply what is pending", db.MigrateUp),
-		migrateCommand("down", "Take the last migration back, with its data", db.MigrateDown),
-		migrateCommand("status", "List the migrations", nil),
+		migrateCommand("up", "Apply what is pending", migrateTimeout, db.MigrateUp),
+		migrateCommand("down", "Take the last migration back, with its data", migrateTimeout, db.MigrateDown),
+		migrateCommand("status", "List the migrations", openTimeout, nil),
 	)
 	return cmd
 }
 
 // migrateCommand does something to the schema, if anything, and shows where it
 // stands then.
-func migrateCommand(name, short string, do func(context.Context, string) error) *cobra.Command {
+func migrateCommand(name, short string, patience time.Duration, do func(context.Context, string) error) *cobra.Command {
 	cmd := &cobra.Command{Use: name, Short: short, Example: "  minoots migrate " + name, Args: cobra.NoArgs}
 	config.AddFlags(cmd.Flags(), config.Direct...)
 	asJSON := addJSON(cmd)
@@ -40,7 +42,7 @@ func migrateCommand(name, short string, do func(context.Context, string) error) 
 		}
 		ctx, url := cmd.Context(), cfg.Direct()
 		// db's own patience has no end; a command's has.
-		d, err := reach(ctx, config.SecretOf(url), migrateTimeout, nil)
+		d, err := reach(ctx, config.SecretOf(url), patience, nil, cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}

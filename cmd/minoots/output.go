@@ -33,6 +33,15 @@ func printLine(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
+// printOne writes what became of one thing: a line of JSON, or else of text.
+func printOne(cmd *cobra.Command, asJSON bool, v any, format string, args ...any) error {
+	if asJSON {
+		return printLine(cmd.OutOrStdout(), v)
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), format+"\n", args...)
+	return err
+}
+
 // printTable writes columns for people. Cells hold what callers wrote, so they
 // are cleaned of what a terminal would obey.
 func printTable(w io.Writer, header []string, rows [][]string) error {

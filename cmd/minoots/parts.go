@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/minoots/minoots"
@@ -113,6 +112,7 @@ type parts struct {
 	events                    *loop // feeds event streams
 	relay                     *loop // publishes events to NATS
 	subscriptions             *loop // makes deliveries of events
+	listener                  *loop // of a replica without a kernel
 	actions                   *action.Registry
 	placed                    func()         // has filled queues looked for; nil without workers
 	leave                     func()         // has the API answer those who only wait
@@ -129,7 +129,7 @@ func (p *parts) close() {
 
 func (p *parts) loops() []*loop {
 	var all []*loop
-	for _, l := range []*loop{p.notifier, p.events, p.relay, p.subscriptions, p.workers, p.kernel} {
+	for _, l := range []*loop{p.notifier, p.events, p.relay, p.subscriptions, p.listener, p.workers, p.kernel} {
 		if l != nil {
 			all = append(all, l)
 		}
@@ -155,7 +155,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 			Subscriptions: subscribed,
 			DB:            pools.workers, River: pools.river, Actions: p.actions, PollOnly: r.cfg.ListenOff || pools.workers.Pooled(),
 			Replica: r.name, Registerer: r.registry, Log: r.log, Grace: r.cfg.ShutdownGrace,
-			PublicURL: r.publicURL(),
+			PublicURL: r.announcedURL(),
 			ListenURL: r.cfg.Listen(), // a presence finds out by itself if it leads to a pooler
 		})
 		if err != nil {
@@ -166,18 +166,7 @@ func (r *replica) build(pools *pools) (*parts, error) {
 	if err := r.relay(p, pools); err != nil {
 		return nil, err
 	}
-	if pools.kernel != nil {
-		k, err := kernel.New(kernel.Config{
-			DB: pools.kernel, ListenURL: r.listenURL(pools.kernel), Planner: planner, Judge: workers.Judge,
-			Registerer: r.registry, Log: r.log, Replica: r.name,
-			HistoryRetention: r.cfg.HistoryRetention, FinishedRetention: r.cfg.FinishedRetention,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("make kernel: %w", err)
-		}
-		r.health.listens(k.Status, r.listenURL(pools.kernel) != "")
-		p.kernel = &loop{name: "kernel", run: k.Run}
-	}
+	var ear db.Ear // an API hears by its kernel's connection, or by one of its own
 	if pools.api != nil {
 		n := db.NewNotifier(pools.api, r.log)
 		hub, err := eventhub.New(eventhub.Config{DB: pools.api, Registerer: r.registry, Log: r.log})
@@ -201,11 +190,26 @@ func (r *replica) build(pools *pools) (*parts, error) {
 		h := a.Handler()
 		r.handler.Store(&h)
 		p.notifier = &loop{name: "notifier", run: n.Run}
+		if ear = a.Ear(); pools.kernel == nil {
+			p.listener = r.listener(pools.api, ear)
+		}
+	}
+	if pools.kernel != nil {
+		k, err := kernel.New(kernel.Config{
+			DB: pools.kernel, ListenURL: r.listenURL(pools.kernel), Ear: ear, Planner: planner, Judge: workers.Judge,
+			Registerer: r.registry, Log: r.log, Replica: r.name,
+			HistoryRetention: r.cfg.HistoryRetention, FinishedRetention: r.cfg.FinishedRetention,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("make kernel: %w", err)
+		}
+		r.health.listens(k.Status, r.listenURL(pools.kernel) != "")
+		p.kernel = &loop{name: "kernel", run: k.Run}
 	}
 	return p, nil
 }
 
-// listenURL is where the kernel listens: nowhere if that is off, or if all that
+// listenURL is where the replica listens: nowhere if that is off, or if all that
 // is known is a pooler, behind which LISTEN and session locks do not work.
 func (r *replica) listenURL(d *db.DB) string {
 	if d.Pooled() && r.cfg.ListenURL.Reveal() == "" && !r.cfg.ListenOff {
@@ -213,23 +217,4 @@ func (r *replica) listenURL(d *db.DB) string {
 		return ""
 	}
 	return r.cfg.Listen()
-}
-
-// publicURL is the API as agents reach it, for the URLs by which they acknowledge.
-func (r *replica) publicURL() string {
-	if r.cfg.PublicURL != "" {
-		return r.cfg.PublicURL
-	}
-	addr := r.cfg.HTTPAddr
-	if r.http != nil {
-		addr = r.http.Addr().String() // the port that it is, where any would do
-	}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return ""
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return "http://" + net.JoinHostPort(host, port)
 }

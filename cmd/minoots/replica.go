@@ -161,7 +161,7 @@ func (r *replica) shutDown(p *parts, front *httpPart) error {
 	within := r.cfg.ShutdownGrace + stopMargin
 	// Event streams never end by themselves: they are told first, so that the grace
 	// is for the other requests.
-	errs := []error{p.events.stop(stopMargin), p.relay.stop(stopMargin), p.subscriptions.stop(stopMargin), p.kernel.stop(within), p.workers.stop(within), <-requests}
+	errs := []error{p.events.stop(stopMargin), p.relay.stop(stopMargin), p.subscriptions.stop(stopMargin), p.listener.stop(stopMargin), p.kernel.stop(within), p.workers.stop(within), <-requests}
 	// The last requests may still have had something to announce.
 	errs = append(errs, p.notifier.stop(stopMargin))
 	return errors.Join(errs...)

@@ -30,7 +30,7 @@ func TestReplicaStartsAndStops(t *testing.T) {
 	const grace = 300 * time.Millisecond
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		time.Sleep(time.Duration(rand.Int64N(int64(5 * time.Millisecond))))
+		time.Sleep(rand.N(5 * time.Millisecond)) // what the receiver takes for it
 	}))
 	t.Cleanup(receiver.Close)
 	database := testdb.New(t)
@@ -70,7 +70,7 @@ func TestReplicaStartsAndStops(t *testing.T) {
 		Meanwhile: func(round int) {
 			p.Set(faultproxy.Pass)
 			made += createDue(t, d, receiver.URL, 10)
-			time.Sleep(time.Duration(rand.Int64N(int64(100 * time.Millisecond))))
+			startstop.AnyMoment(100 * time.Millisecond)
 			switch round % 5 {
 			case 3:
 				p.Cut()

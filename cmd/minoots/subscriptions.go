@@ -52,16 +52,9 @@ func subscriptionCommand(use, short string, do func(*cobra.Command, *client.Clie
 	config.AddFlags(cmd.Flags(), config.Caller...)
 	asJSON := addJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ids, err := parseIDs(args)
-		if err != nil {
-			return err
-		}
-		c, err := caller(cmd)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		return do(cmd, c, ids[0], *asJSON)
+		return onEach(cmd, args, func(_ context.Context, c *client.Client, id minoots.ID) error {
+			return do(cmd, c, id, *asJSON)
+		})
 	}
 	return cmd
 }
@@ -80,11 +73,11 @@ func newSubscriptionsCreate() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		spec := minoots.SubscriptionSpec{Name: *name, URL: args[0], Topics: *topics, Headers: map[string]string{}}
 		if *timer != "" {
-			ids, err := parseIDs([]string{*timer})
+			id, err := parseID(*timer)
 			if err != nil {
 				return err
 			}
-			spec.TimerID = &ids[0]
+			spec.TimerID = &id
 		}
 		for _, h := range *headers {
 			key, value, ok := strings.Cut(h, ":")
@@ -93,16 +86,13 @@ func newSubscriptionsCreate() *cobra.Command {
 			}
 			spec.Headers[strings.TrimSpace(key)] = strings.TrimSpace(value)
 		}
-		c, err := caller(cmd)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		s, err := c.CreateSubscription(cmd.Context(), spec)
-		if err != nil {
-			return err
-		}
-		return printSubscriptions(cmd, *asJSON, s)
+		return onAPI(cmd, func(ctx context.Context, c *client.Client) error {
+			s, err := c.CreateSubscription(ctx, spec)
+			if err != nil {
+				return err
+			}
+			return printSubscriptions(cmd, *asJSON, s)
+		})
 	}
 	return cmd
 }
@@ -115,19 +105,16 @@ func newSubscriptionsList() *cobra.Command {
 	config.AddFlags(cmd.Flags(), config.Caller...)
 	asJSON := addJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := caller(cmd)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		page, err := c.ListSubscriptions(cmd.Context(), minoots.MaxSubscriptions, "") // there are no more
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), page.Items)
-		}
-		return printSubscriptions(cmd, false, page.Items...)
+		return onAPI(cmd, func(ctx context.Context, c *client.Client) error {
+			page, err := c.ListSubscriptions(ctx, minoots.MaxSubscriptions, "") // there are no more
+			if err != nil {
+				return err
+			}
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), page.Items)
+			}
+			return printSubscriptions(cmd, false, page.Items...)
+		})
 	}
 	return cmd
 }
@@ -178,16 +165,10 @@ func newSubscriptionsTest() *cobra.Command {
 
 func newSubscriptionsDelete() *cobra.Command {
 	return subscriptionCommand("delete", "Delete a subscription, and what waits to be sent", func(cmd *cobra.Command, c *client.Client, id minoots.ID, asJSON bool) error {
-		err := c.DeleteSubscription(cmd.Context(), id)
-		switch {
-		case err != nil:
-			return err
-		case asJSON:
-			return printLine(cmd.OutOrStdout(), map[string]any{"id": id, "status": "deleted"})
-		default:
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s deleted\n", id)
+		if err := c.DeleteSubscription(cmd.Context(), id); err != nil {
 			return err
 		}
+		return printOne(cmd, asJSON, map[string]any{"id": id, "status": "deleted"}, "%s deleted", id)
 	})
 }
 
@@ -204,7 +185,7 @@ func newSubscriptionsDeliveries() *cobra.Command {
 		}
 		all, cursor := []minoots.SubscriptionDelivery{}, ""
 		for more := true; more; more = cursor != "" && len(all) < *limit {
-			page, err := c.ListDeliveries(cmd.Context(), id, wanted, min(*limit-len(all), 1000), cursor)
+			page, err := c.ListDeliveries(cmd.Context(), id, wanted, min(*limit-len(all), largestPage), cursor)
 			if err != nil {
 				return err
 			}

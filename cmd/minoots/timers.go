@@ -1,8 +1,8 @@
 package main
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -29,32 +29,6 @@ func newTimers() *cobra.Command {
 		newTimersSnooze(), newTimersFire(),
 		newTimersReplay(), newTimersReschedule(), newTimersWait(), newTimersImport())
 	return cmd
-}
-
-// caller gives the API client that the settings, or else the development
-// service's file, describe.
-func caller(cmd *cobra.Command) (*client.Client, error) {
-	cfg, err := settings(cmd)
-	if err != nil {
-		return nil, err
-	}
-	url, key := cfg.URL, cfg.APIKey.Reveal()
-	if url == "" || key == "" {
-		dev, err := readDevFile(devDir)
-		switch {
-		case err != nil:
-			return nil, misuse("%s and %s are not both set, and no 'minoots dev' has run in this directory", config.URL, config.APIKey)
-		case url != "" && url != dev.URL: // its key is of no use elsewhere
-			return nil, misuse("%s is set and %s is not", config.URL, config.APIKey)
-		}
-		if url == "" {
-			url = dev.URL
-		}
-		if key == "" {
-			key = dev.APIKey
-		}
-	}
-	return client.New(url, key)
 }
 
 // timerFilter adds the flags that choose timers.
@@ -122,27 +96,20 @@ func newTimersGet() *cobra.Command {
 	config.AddFlags(cmd.Flags(), config.Caller...)
 	asJSON := addJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ids, err := parseIDs(args)
-		if err != nil {
-			return err
-		}
-		c, err := caller(cmd)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		t, err := c.GetTimer(cmd.Context(), ids[0])
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), t)
-		}
-		firings, err := c.ListFirings(cmd.Context(), t.ID, "", 100)
-		if err != nil {
-			return err
-		}
-		return printTimer(cmd.OutOrStdout(), t, firings.Items)
+		return onEach(cmd, args, func(ctx context.Context, c *client.Client, id minoots.ID) error {
+			t, err := c.GetTimer(ctx, id)
+			if err != nil {
+				return err
+			}
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), t)
+			}
+			firings, err := c.ListFirings(ctx, t.ID, "", 100)
+			if err != nil {
+				return err
+			}
+			return printTimer(cmd.OutOrStdout(), t, firings.Items)
+		})
 	}
 	return cmd
 }
@@ -163,32 +130,25 @@ func newTimersList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if *limit < 0 {
-			return misuse("--limit %d: want a number of timers, or 0 for all", *limit)
-		}
-		f.PageSize = 1000
-		if *limit > 0 {
-			f.PageSize = min(*limit, 1000)
-		}
-		c, err := caller(cmd)
-		if err != nil {
+		if f.PageSize, err = pageOf(*limit, "timers"); err != nil {
 			return err
 		}
-		defer c.Close()
-		timers := []minoots.Timer{}
-		for t, err := range c.AllTimers(cmd.Context(), f) {
-			if err != nil {
-				return err
+		return onAPI(cmd, func(ctx context.Context, c *client.Client) error {
+			timers := []minoots.Timer{}
+			for t, err := range c.AllTimers(ctx, f) {
+				if err != nil {
+					return err
+				}
+				timers = append(timers, t)
+				if len(timers) == *limit {
+					break
+				}
 			}
-			timers = append(timers, t)
-			if len(timers) == *limit {
-				break
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), timers)
 			}
-		}
-		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), timers)
-		}
-		return printTable(cmd.OutOrStdout(), timerHeader, timerRows(timers, time.Now()))
+			return printTable(cmd.OutOrStdout(), timerHeader, timerRows(timers, time.Now()))
+		})
 	}
 	return cmd
 }
@@ -213,42 +173,13 @@ func newTimersCancel() *cobra.Command {
 			bulk.Reason, bulk.RequestedBy = *reason, *by
 			return changeMany(cmd, "cancelled", (*client.Client).CancelMany, bulk, *asJSON)
 		}
-		ids, err := parseIDs(args)
-		if err != nil {
-			return err
-		}
-		c, err := caller(cmd)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		for _, id := range ids {
-			t, err := c.CancelTimer(cmd.Context(), id, *reason, *by)
+		return onEach(cmd, args, func(ctx context.Context, c *client.Client, id minoots.ID) error {
+			t, err := c.CancelTimer(ctx, id, *reason, *by)
 			if err != nil {
 				return err
 			}
-			if *asJSON {
-				err = printLine(cmd.OutOrStdout(), t)
-			} else {
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", t.ID, t.Status)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+			return printOne(cmd, *asJSON, t, "%s %s", t.ID, t.Status)
+		})
 	}
 	return cmd
-}
-
-func parseIDs(args []string) ([]minoots.ID, error) {
-	ids := make([]minoots.ID, len(args))
-	for i, arg := range args {
-		id, err := minoots.ParseID(arg)
-		if err != nil {
-			return nil, misuse("%q is %s", arg, err)
-		}
-		ids[i] = id
-	}
-	return ids, nil
 }

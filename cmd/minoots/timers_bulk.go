@@ -107,19 +107,20 @@ func changeMany(cmd *cobra.Command, verb string, do bulkCall, bulk client.Bulk, 
 			say(cmd.ErrOrStderr(), "%d timers %s so far", sum.Changed, verb)
 		}
 	}
+	return printOne(cmd, asJSON, sum, "%s", whatChanged(sum, verb))
+}
+
+func whatChanged(sum client.BulkResult, verb string) string {
 	switch {
-	case asJSON:
-		return printLine(cmd.OutOrStdout(), sum)
 	case sum.DryRun && sum.More:
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "more than %d timers would be %s\n", sum.Matched, verb)
+		return fmt.Sprintf("more than %d timers would be %s", sum.Matched, verb)
 	case sum.DryRun:
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d timers would be %s\n", sum.Matched, verb)
+		return fmt.Sprintf("%d timers would be %s", sum.Matched, verb)
 	case sum.Skipped > 0:
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d timers %s; %d fired or were changed meanwhile\n", sum.Changed, verb, sum.Skipped)
+		return fmt.Sprintf("%d timers %s; %d fired or were changed meanwhile", sum.Changed, verb, sum.Skipped)
 	default:
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d timers %s\n", sum.Changed, verb)
+		return fmt.Sprintf("%d timers %s", sum.Changed, verb)
 	}
-	return err
 }
 
 // orMany lets a command that changes the timers of its arguments change those that

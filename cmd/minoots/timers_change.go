@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -103,34 +102,17 @@ func changesTimers(cmd *cobra.Command, read func() (timerChange, error)) {
 	config.AddFlags(cmd.Flags(), config.Caller...)
 	asJSON := addJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ids, err := parseIDs(args)
-		if err != nil {
-			return err
-		}
 		change, err := read()
 		if err != nil {
 			return err
 		}
-		c, err := caller(cmd)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		for _, id := range ids {
-			t, err := change(c, cmd.Context(), id)
+		return onEach(cmd, args, func(ctx context.Context, c *client.Client, id minoots.ID) error {
+			t, err := change(c, ctx, id)
 			if err != nil {
 				return err
 			}
-			if *asJSON {
-				err = printLine(cmd.OutOrStdout(), t)
-			} else {
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), standing(t, time.Now()))
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+			return printOne(cmd, *asJSON, t, "%s", standing(t, time.Now()))
+		})
 	}
 }
 

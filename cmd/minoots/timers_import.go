@@ -22,7 +22,7 @@ func newTimersImport() *cobra.Command {
 			"It can be stopped and run again without making a timer twice: each line has an idempotency key, its own\n" +
 			"`idempotencyKey`, or one of the import's name, the line's number and its text. The name is the file's,\n" +
 			"unless --as gives another; standard input needs --as. Lines may be added at the end and wrong ones\n" +
-			"corrected in between. Keys are remembered for a day.\n\n" +
+			"corrected in between. Keys are remembered for two days.\n\n" +
 			"A line that is no timer ends the import before the batch that it is in; --skip-invalid reports it, and goes on.",
 		Example: "  minoots timers import timers.ndjson\n" +
 			"  jq -c '.[]' timers.json | minoots timers import - --as monday --skip-invalid --json",

@@ -23,7 +23,7 @@ func (f *recurFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.start, "start", "", "nothing before this instant; --every counts from it")
 	flags.StringVar(&f.end, "end", "", "nothing after this instant")
 	flags.IntVar(&f.most, "max-occurrences", 0, "nothing after so many (default no limit)")
-	flags.StringVar(&f.misfire, "misfire", "", "what was missed in an outage: fire_once, fire_all, skip")
+	flags.StringVar(&f.misfire, "misfire", "", "what was missed in an outage: fire_once (default), fire_all, skip")
 	flags.DurationVar(&f.grace, "grace", 0, "how late is not yet missed (default 1m)")
 	flags.DurationVar(&f.late, "max-lateness", 0, "later than this a firing is skipped (default never)")
 	flags.DurationVar(&f.jitter, "jitter", 0, "spread the firings over this window after their instant")
@@ -36,9 +36,6 @@ func (f *recurFlags) apply(s *minoots.TimerSpec) error {
 	}
 	if f.misfire != "" || f.grace != 0 || f.late != 0 {
 		s.Misfire = &minoots.Misfire{Policy: minoots.MisfirePolicy(f.misfire), GraceMs: f.grace.Milliseconds(), MaxLatenessMs: f.late.Milliseconds()}
-		if f.misfire == "" {
-			s.Misfire.Policy = minoots.MisfireFireOnce
-		}
 	}
 	if f.every == "" && f.cron == "" {
 		if f.zone != "" || f.start != "" || f.end != "" || f.most != 0 {

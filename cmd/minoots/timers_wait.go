@@ -46,7 +46,7 @@ func newTimersWait() *cobra.Command {
 	text := cmd.Flags().String("timeout", "", "give up after this long: 90s, 10m; default: never")
 	asJSON := addJSON(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ids, err := parseIDs(args)
+		id, err := parseID(args[0])
 		if err != nil {
 			return err
 		}
@@ -56,33 +56,26 @@ func newTimersWait() *cobra.Command {
 				return misuse("--timeout %q: want a duration such as 10m", *text)
 			}
 		}
-		c, err := caller(cmd)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		t, over, err := c.WaitTimer(cmd.Context(), ids[0], time.Duration(timeout))
-		switch {
-		case err != nil:
-			return err
-		case cmd.Context().Err() != nil:
-			return cmd.Context().Err()
-		case !over:
-			return fmt.Errorf("timer %s was not over within %s", ids[0], timeout)
-		}
-		if *asJSON {
-			err = printLine(cmd.OutOrStdout(), t)
-		} else {
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), standing(t, time.Now()))
-		}
-		switch {
-		case err != nil || t.Status == minoots.StatusSettled:
-			return err
-		case t.FailureReason != nil:
-			return fmt.Errorf("timer %s %s: %s", t.ID, t.Status, printable(*t.FailureReason))
-		default:
-			return fmt.Errorf("timer %s is %s", t.ID, t.Status)
-		}
+		return onAPI(cmd, func(ctx context.Context, c *client.Client) error {
+			t, over, err := c.WaitTimer(ctx, id, time.Duration(timeout))
+			switch {
+			case err != nil:
+				return err
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case !over:
+				return fmt.Errorf("timer %s was not over within %s", id, timeout)
+			}
+			err = printOne(cmd, *asJSON, t, "%s", standing(t, time.Now()))
+			switch {
+			case err != nil || t.Status == minoots.StatusSettled:
+				return err
+			case t.FailureReason != nil:
+				return fmt.Errorf("timer %s %s: %s", t.ID, t.Status, printable(*t.FailureReason))
+			default:
+				return fmt.Errorf("timer %s is %s", t.ID, t.Status)
+			}
+		})
 	}
 	return cmd
 }

@@ -3,7 +3,8 @@
 -- All are held to the filter once more, under the lock: what a claim or a change has moved out of it
 -- meanwhile is left alone. One whose definition is changed while this statement runs is left alone too,
 -- since the old one would be judged; see timer_claim.sql. Rows are locked by id, and a claim waits for
--- no lock, so that neither two of these nor one and a claim can deadlock.
+-- no lock, so that neither two of these nor one and a claim can deadlock. The filter is the same in each
+-- timer_bulk_*.sql that changes something; a test holds them together.
 WITH target AS MATERIALIZED (
     SELECT s.id
     FROM minoots.timer_states s

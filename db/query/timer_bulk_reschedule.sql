@@ -5,7 +5,8 @@
 -- All are held to the filter once more, under the lock: what a claim or a change has moved out of it
 -- meanwhile is left alone. One whose definition is changed while this statement runs is left alone too,
 -- since the old one would be judged; see timer_claim.sql. Rows are locked by id, and a claim waits for
--- no lock, so that neither two of these nor one and a claim can deadlock.
+-- no lock, so that neither two of these nor one and a claim can deadlock. The filter is the same in each
+-- timer_bulk_*.sql that changes something; a test holds them together.
 --
 -- None is due in the past: it would be below the mark from which claims look. Beyond the horizon of $12
 -- microseconds none is moved. A recurring timer's next time follows from its last, so it is left alone.

@@ -7,7 +7,8 @@
 -- those are all, they are looked up and sorted. If there are more, one in a few that come next in due
 -- order matches, so these are walked until the page is full: by one index for each status, each with its
 -- own limit, since for one around them all Postgres may read them whole and sort. A scalar subquery looks
--- at one definition after the other, where for EXISTS Postgres may read all that match.
+-- at one definition after the other, where for EXISTS Postgres may read all that match. What follows the
+-- status is the same in each of these walks; a test holds them together.
 WITH found AS MATERIALIZED (
     SELECT t.id
     FROM minoots.timers t

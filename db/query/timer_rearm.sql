@@ -9,7 +9,8 @@
 -- ends does so by a firing, as a one-shot timer: "fired", or "settled" and "failed" at once; or without
 -- one, of which the log has an event of its own.
 WITH next AS MATERIALIZED (
-    SELECT * FROM unnest(
+    SELECT id, tenant_id, occurrence, actions, status, fire_at, due_at, fires, reason, timer
+    FROM unnest(
         $1::uuid[], $2::text[], $3::integer[], $4::smallint[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::boolean[], $9::text[]
     ) WITH ORDINALITY AS n (id, tenant_id, occurrence, actions, status, fire_at, due_at, fires, reason, timer)
 ),

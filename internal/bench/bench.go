@@ -75,7 +75,7 @@ var steps = []step{
 // apart is what is only measured when it is named: it takes long, or much disk.
 var apart = []step{
 	{[]string{"M"}, "change timers beside the pending", rateTakes, false, change},
-	{[]string{"W"}, "wait for timers", func(s sizes) time.Duration { return 3*s.settle + setUp }, false, wait},
+	{[]string{"W"}, "wait for timers", func(s sizes) time.Duration { return 5*s.settle + setUp }, false, wait},
 	{[]string{"F"}, "find timers among many", countTakes(func(s sizes) int { return s.found }, 15_000), false, find},
 }
 

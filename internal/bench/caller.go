@@ -28,20 +28,24 @@ type caller struct {
 	made     []minoots.ID
 }
 
+// answerBuffer spares most of the system calls for the answer to a batch.
+const answerBuffer = 64 << 10
+
 func newCaller(base, key string, clients int) *caller {
 	return &caller{base: base, key: key, http: &http.Client{Transport: &http.Transport{
 		MaxIdleConnsPerHost: clients, MaxConnsPerHost: clients,
+		ReadBufferSize: answerBuffer,
 	}}}
 }
 
 func (c *caller) close() { c.http.CloseIdleConnections() }
 
-// create makes one timer.
-func (c *caller) create(ctx context.Context, spec minoots.TimerSpec) error {
+// create makes one timer, of a spec or of its JSON.
+func (c *caller) create(ctx context.Context, timer any) error {
 	var answer struct {
 		ID minoots.ID `json:"id"`
 	}
-	if err := c.post(ctx, "/v1/timers", spec, &answer); err != nil {
+	if err := c.post(ctx, "/v1/timers", timer, &answer); err != nil {
 		return err
 	}
 	c.note(answer.ID)
@@ -50,9 +54,13 @@ func (c *caller) create(ctx context.Context, spec minoots.TimerSpec) error {
 
 // createAll makes a batch.
 func (c *caller) createAll(ctx context.Context, specs []minoots.TimerSpec) error {
-	body := struct {
+	return c.createBatch(ctx, struct {
 		Timers []minoots.TimerSpec `json:"timers"`
-	}{specs}
+	}{specs})
+}
+
+// createBatch makes a batch of a request's body.
+func (c *caller) createBatch(ctx context.Context, body any) error {
 	var answer struct {
 		Timers []struct {
 			ID minoots.ID `json:"id"`
@@ -89,8 +97,8 @@ func (c *caller) cancelMade(ctx context.Context) error {
 	return nil
 }
 
-// get reads and throws away.
-func (c *caller) get(ctx context.Context, path string) error {
+// get reads the answer only as far as that is needed.
+func (c *caller) get(ctx context.Context, path string, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
 	if err != nil {
 		return err
@@ -104,15 +112,22 @@ func (c *caller) get(ctx context.Context, path string) error {
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("GET %s: HTTP %d", path, res.StatusCode)
 	}
+	if answer != nil {
+		return json.NewDecoder(res.Body).Decode(answer)
+	}
 	_, err = io.Copy(io.Discard, res.Body)
 	return err
 }
 
-// post sends a request, and reads the answer only as far as that is needed.
+// post sends a request, whose body may be JSON already, and reads the answer only as
+// far as that is needed.
 func (c *caller) post(ctx context.Context, path string, body, answer any) error {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return err
+	text, isText := body.(json.RawMessage)
+	if !isText {
+		var err error
+		if text, err = json.Marshal(body); err != nil {
+			return err
+		}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(text))
 	if err != nil {

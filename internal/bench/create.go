@@ -2,11 +2,10 @@ package bench
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/minoots/minoots"
 )
 
 // createSingle is P1: POST /v1/timers, one replica with all roles. The timers
@@ -19,7 +18,7 @@ func createSingle(ctx context.Context, l *lab) error {
 	url := l.receiver.url("far")
 	profiled := l.profile(ctx, "P1", t.fleet, l.size.warm+l.size.window)
 	perSecond, err := rate(ctx, clients, l.size.warm, l.size.window, func(ctx context.Context, _, call int) (int, error) {
-		return 1, t.create(ctx, refSpec(call, farDue(call), url))
+		return 1, t.create(ctx, json.RawMessage(refText(nil, call, farDue(call), url)))
 	})
 	profiled()
 	if err := errors.Join(err, l.leave(t)); err != nil {
@@ -49,11 +48,7 @@ func createBatch(ctx context.Context, l *lab) error {
 	}
 	profiled := l.profile(ctx, "P2", t.fleet, l.size.warm+window)
 	perSecond, err := rate(ctx, batchClients, l.size.warm, window, func(ctx context.Context, _, call int) (int, error) {
-		specs := make([]minoots.TimerSpec, batchTimers)
-		for i := range specs {
-			specs[i] = refSpec(i, farDue(call*batchTimers+i), url)
-		}
-		return batchTimers, t.createAll(ctx, specs)
+		return batchTimers, t.createBatch(ctx, refBatch(call*batchTimers, batchTimers, url))
 	})
 	profiled()
 	if err := errors.Join(err, l.leave(t)); err != nil {

@@ -21,7 +21,7 @@
 //	server.go     Postgres and the databases
 //	replica.go    the processes under test
 //	reference.go  the timer that all steps create; seed.go, load.go: how
-//	receiver.go   where the webhooks arrive
+//	receiver.go   where the webhooks arrive; door.go answers most of them
 //
 // and then the steps: limits.go, limit_river.go, create.go, claim.go, storm.go,
 // lateness.go, rest.go, herd.go, notify.go, cost.go, neighbour.go.

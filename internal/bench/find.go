@@ -3,11 +3,8 @@ package bench
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"slices"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/client"
@@ -123,81 +120,4 @@ func change(ctx context.Context, l *lab) error {
 // idsOf gives the ids of some timers.
 func (d *database) idsOf(ctx context.Context, n int) ([]minoots.ID, error) {
 	return one[[]minoots.ID](ctx, d, "SELECT array_agg(id) FROM (SELECT id FROM minoots.timer_states WHERE status = 'scheduled' LIMIT $1) AS s", n)
-}
-
-// wait is W: requests that wait for timers on one replica: what they take, and how
-// soon they are answered when all their timers are cancelled at once.
-func wait(ctx context.Context, l *lab) error {
-	t, err := l.freshService(ctx, "wait", 1)
-	if err != nil {
-		return err
-	}
-	specs := make([]minoots.TimerSpec, l.size.waiters)
-	for i := range specs {
-		specs[i] = refSpec(i, farDue(i), l.receiver.url("far"))
-	}
-	if err := t.createAll(ctx, specs); err != nil {
-		return err
-	}
-	ids, err := t.database.idsOf(ctx, len(specs))
-	if err != nil {
-		return err
-	}
-	if err := pause(ctx, l.size.settle); err != nil {
-		return err
-	}
-	before, err := lookAt(ctx, t.database, t.fleet)
-	if err != nil {
-		return err
-	}
-	waiting := newCaller(t.base, t.key, len(ids))
-	defer waiting.close()
-	g, gctx := errgroup.WithContext(ctx)
-	for i, id := range ids {
-		// A few thousand connections in one instant are another measurement.
-		if err := pause(ctx, time.Duration(i%2)*time.Millisecond); err != nil {
-			return err
-		}
-		g.Go(func() error {
-			return waiting.get(gctx, "/v1/timers/"+id.String()+"/wait?"+url.Values{"timeout": {"4m"}}.Encode())
-		})
-	}
-	if err := pause(ctx, l.size.settle); err != nil {
-		return err
-	}
-	begin, err := lookAt(ctx, t.database, t.fleet)
-	if err != nil {
-		return err
-	}
-	if err := pause(ctx, l.size.settle); err != nil {
-		return err
-	}
-	end, err := lookAt(ctx, t.database, t.fleet)
-	if err != nil {
-		return err
-	}
-	what := fmt.Sprintf("%s waiters on one replica: ", number(float64(len(ids))))
-	seconds := end.at.Sub(begin.at).Seconds()
-	if l.server.statements {
-		list := end.statements.since(begin.statements, seconds)
-		sum := 0.0
-		for _, s := range list {
-			sum += s.Calls
-		}
-		l.report.add("W.statements", what+"in all", sum, "statements/s")
-		l.report.Statements["W"] = StatementReport{Per: "second", Statements: list}
-	}
-	if len(end.usage) > 0 && len(before.usage) > 0 {
-		l.report.add("W.memory", what+"more than without", float64(end.usage[0].memory-before.usage[0].memory)/1e6, "MB resident")
-		l.report.add("W.cpu", what+"the replica", 100*(end.usage[0].cpu-begin.usage[0].cpu).Seconds()/seconds, "% of a core")
-	}
-	began := time.Now()
-	if err := t.post(ctx, "/v1/timers/cancel", map[string]any{"all": true}, nil); err != nil {
-		return err
-	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	l.report.add("W.answered", what+"all answered after one cancel of all", time.Since(began).Seconds()*1000, "ms")
-	return l.leave(t)
 }

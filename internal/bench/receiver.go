@@ -18,7 +18,8 @@ import (
 // the run that waits for it, and its due instant.
 type receiver struct {
 	base   string // the URL, without a slash at its end
-	server *http.Server
+	door   *door
+	server *http.Server // of what the door does not answer itself
 	mu     sync.RWMutex
 	runs   map[string]*run
 }
@@ -39,13 +40,15 @@ func startReceiver(ctx context.Context, addr, reach string) (*receiver, error) {
 		r.base = "http://" + listener.Addr().String()
 	}
 	r.server = &http.Server{Handler: r, ReadHeaderTimeout: time.Minute}
-	go func() { _ = r.server.Serve(listener) }() // ends with close
+	r.door = openDoor(listener, r.note)
+	go r.door.serve()                          // these end with close
+	go func() { _ = r.server.Serve(r.door) }() //
 	return r, nil
 }
 
 func (r *receiver) close() error {
 	r.forget()
-	return r.server.Close()
+	return r.server.Close() // and with it the door
 }
 
 // url is where webhooks of a run go; the due instant comes after it.
@@ -77,16 +80,34 @@ func (r *receiver) forget() {
 // ServeHTTP implements http.Handler.
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	now := time.Now() // before all else
-	name, micros, _ := strings.Cut(strings.TrimPrefix(req.URL.Path, "/"), "/")
-	r.mu.RLock()
-	n := r.runs[name]
-	r.mu.RUnlock()
-	due, err := strconv.ParseInt(micros, 10, 64)
-	if n != nil && err == nil {
-		n.arrived(req.Header.Get("webhook-id"), time.UnixMicro(due), now)
+	if n, due, ok := r.runOf(req.URL.Path); ok {
+		n.arrived(req.Header.Get("webhook-id"), due, now)
 		n.dawdle(req.Context())
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// note takes note of a webhook that the door has read, unless it is to be answered
+// late.
+func (r *receiver) note(path, id string, at time.Time) bool {
+	n, due, ok := r.runOf(path)
+	if ok && n.delay > 0 {
+		return false
+	}
+	if ok {
+		n.arrived(id, due, at)
+	}
+	return true
+}
+
+// runOf finds the run that a webhook's path tells, and its due instant.
+func (r *receiver) runOf(path string) (n *run, due time.Time, ok bool) {
+	name, micros, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	r.mu.RLock()
+	n = r.runs[name]
+	r.mu.RUnlock()
+	at, err := strconv.ParseInt(micros, 10, 64)
+	return n, time.UnixMicro(at), n != nil && err == nil
 }
 
 // run is the webhooks of one measurement.

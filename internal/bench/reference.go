@@ -35,6 +35,31 @@ func refSpec(i int, due time.Time, url string) minoots.TimerSpec {
 	}
 }
 
+// refText is refSpec as JSON, appended to b. The steps that create at full rate send
+// this: what a client spends on encoding would be charged to the service, on the same
+// cores.
+func refText(b []byte, i int, due time.Time, url string) []byte {
+	at := minoots.InstantOf(due)
+	b = append(b, `{"name":"`+refName+`","requestedBy":"`+refRequestedBy+`","fireAt":"`...)
+	b = append(append(b, at.String()...), `","labels":{"`+refLabel+`":"s-`...)
+	b = strconv.AppendInt(b, int64(i%refSessions), 10)
+	b = append(b, `"},"actionBundle":{"actions":[{"id":"wake","kind":"webhook","parameters":{"url":"`...)
+	b = strconv.AppendInt(append(b, url...), at.UnixMicro(), 10)
+	return append(b, `"}}]}}`...)
+}
+
+// refBatch is a batch of reference timers as JSON, the first of them the i-th.
+func refBatch(i, timers int, url string) json.RawMessage {
+	b := append(make([]byte, 0, timers*512), `{"timers":[`...)
+	for n := range timers {
+		if n > 0 {
+			b = append(b, ',')
+		}
+		b = refText(b, i+n, farDue(i+n), url)
+	}
+	return append(b, "]}"...)
+}
+
 func refSession(i int) string { return fmt.Sprintf("s-%d", i%refSessions) }
 
 func refBundle(url string) *minoots.Bundle {

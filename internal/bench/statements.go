@@ -77,6 +77,7 @@ const (
 	timerClaim  = "timer_claim"
 	timerNext   = "timer_next"
 	dueNotify   = "due_notify"
+	timerPick   = "timer_pick"
 )
 
 // statementNames knows the statements by words that they alone have. The first
@@ -90,6 +91,8 @@ var statementNames = []struct {
 	{"outcome_record", []string{"INSERT INTO minoots.attempts"}},
 	{timerNext, []string{"clock_timestamp()", "minoots.timer_states", "LIMIT"}},
 	{"timer_upcoming", []string{"SELECT due_at FROM minoots.timer_states WHERE due_at >"}},
+	{timerPick, []string{"minoots.timer_states s", "LIMIT $4", "JOIN minoots.timers t"}},
+	{"waiting_renew", []string{"INSERT INTO minoots.waiting"}},
 	{"timer_backlog", []string{"count(*)", "minoots.timer_states"}},
 	{dueNotify, []string{"pg_notify(", "AS payload"}},
 	{"job_notify", []string{"pg_notify(", "unnest("}},

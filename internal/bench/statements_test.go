@@ -14,7 +14,7 @@ func TestStatementNamesKnowTheQueries(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
 		timerCreate, timerClaim, timerNext, "outcome_record", "timer_upcoming", "timer_backlog", dueNotify, "job_notify",
-		"job_insert", "lane_page", "replica_lost", "seat_take", "key_find",
+		"job_insert", "lane_page", "replica_lost", "seat_take", "key_find", timerPick, "waiting_renew",
 	} {
 		text, err := os.ReadFile(filepath.Join("..", "..", "db", "query", name+".sql"))
 		require.NoError(t, err)

@@ -25,6 +25,7 @@ type shape struct {
 type field struct {
 	shape *shape
 	bit   uint64
+	index int // of the struct's fields, and one more: 0 is of none
 }
 
 type kind int
@@ -96,6 +97,9 @@ func (all shapes) addFields(s *shape, t reflect.Type) {
 	s.kind, s.fields = record, make(map[string]field, t.NumField())
 	for i := range t.NumField() {
 		f := t.Field(i)
+		if !f.IsExported() && !f.Anonymous {
+			continue
+		}
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if name == "" || f.Anonymous || len(s.names) == 64 {
 			panic(fmt.Sprintf("jsonguard: %s.%s: every field needs a json name, none may be embedded, and 64 are the most", t, f.Name))
@@ -105,7 +109,7 @@ func (all shapes) addFields(s *shape, t reflect.Type) {
 		if !strings.Contains(options, "omitempty") {
 			s.required |= bit
 		}
-		s.fields[name] = field{shape: limited(all.of(f.Type), f.Tag), bit: bit}
+		s.fields[name] = field{shape: limited(all.of(f.Type), f.Tag), bit: bit, index: i + 1}
 	}
 }
 

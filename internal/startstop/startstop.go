@@ -3,6 +3,7 @@
 package startstop
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"testing"
@@ -28,14 +29,13 @@ type Loop struct {
 	// After, if there, mends what Meanwhile broke and ends what is the test's own,
 	// before the goroutines are counted.
 	After func()
+	// Patience is how long what has been let go may take to end: a connection that
+	// is closed waits for the server to agree. Defaults to 10 s.
+	Patience time.Duration
 	// MayFail says that an error of Run is none of the test's: what it needs may
 	// be away.
 	MayFail bool
 }
-
-// leakPatience is how long what has been let go may take to end: a connection
-// that is closed waits for the server to agree.
-const leakPatience = 10 * time.Second
 
 // Stress runs the loop again and again.
 func (l Loop) Stress(t testing.TB) {
@@ -51,15 +51,22 @@ func (l Loop) Stress(t testing.TB) {
 	if l.After != nil {
 		l.After()
 	}
+	patience := cmp.Or(l.Patience, 10*time.Second)
 	began := time.Now()
-	deadline := began.Add(leakPatience)
+	deadline := began.Add(patience)
 	for err := goleak.Find(before); err != nil; err = goleak.Find(before) {
 		if time.Now().After(deadline) {
-			t.Fatalf("goroutines are left after %s: %v", leakPatience, err)
+			t.Fatalf("goroutines are left after %s: %v", patience, err)
 		}
 	}
 	t.Logf("%d lives; the slowest end took %s of %s, and the last goroutine %s",
 		l.Rounds, slowest.Round(time.Millisecond), l.Within, time.Since(began).Round(time.Millisecond))
+}
+
+// AnyMoment sleeps for a random time, up to most. What comes after it in a Meanwhile
+// strikes at any moment of a life: there is nothing to wait for.
+func AnyMoment(most time.Duration) {
+	time.Sleep(rand.N(most))
 }
 
 // moment is how long the life of a round is to last.

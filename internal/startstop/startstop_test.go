@@ -49,17 +49,16 @@ func TestStress(t *testing.T) {
 
 	slow := l
 	slow.Within = 10 * time.Millisecond
-	slow.Run = func(ctx context.Context) error { <-ctx.Done(); time.Sleep(100 * time.Millisecond); return nil }
+	release := make(chan struct{})
+	defer close(release)
+	slow.Run = func(context.Context) error { <-release; return nil }
 	require.True(t, fails(t, slow))
 }
 
 func TestStressFindsWhatIsLeft(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes all the patience there is")
-	}
 	release := make(chan struct{})
 	defer close(release)
-	l := Loop{Rounds: 1, Within: time.Second, Run: func(ctx context.Context) error {
+	l := Loop{Rounds: 1, Within: time.Second, Patience: 10 * time.Millisecond, Run: func(ctx context.Context) error {
 		go func() { <-release }()
 		<-ctx.Done()
 		return nil

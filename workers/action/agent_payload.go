@@ -16,7 +16,7 @@ const targetPath = "agentBinding.target"
 // field by field, so that an agent and a webhook are told the same; metadata and
 // labels once more, for short; and where to acknowledge.
 func templateContext(p *payload, ack *minoots.Acknowledgement) (map[string]any, error) {
-	raw, err := json.Marshal(p.Data)
+	raw, err := payloadDataEncoder.Append(nil, &p.Data)
 	if err != nil {
 		return nil, err
 	}

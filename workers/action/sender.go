@@ -14,6 +14,8 @@ type sender struct {
 	secrets   Secrets
 	guard     *guard
 	transport *http.Transport
+	lines     *linePool
+	http2     http2Origins
 	userAgent []string
 	now       func() time.Time
 }
@@ -22,17 +24,22 @@ type sender struct {
 func newSender(config Config) *sender {
 	config = config.withDefaults()
 	guard := newGuard(config.Allow)
+	transport := newTransport(guard, config.Concurrency)
 	return &sender{
 		secrets:   config.Secrets,
 		guard:     guard,
-		transport: newTransport(guard, config.Concurrency),
+		transport: transport,
+		lines:     newLinePool(newLineDialer(guard, transport).open, config.Concurrency, transport.MaxIdleConns),
 		userAgent: []string{"minoots/" + config.Version},
 		now:       config.Now,
 	}
 }
 
 // Close closes the idle connections.
-func (s *sender) Close() { s.transport.CloseIdleConnections() }
+func (s *sender) Close() {
+	s.lines.close()
+	s.transport.CloseIdleConnections()
+}
 
 // send makes one exchange and writes what the receiver said into out. The zero
 // failure means success. verdict, if there is one, reads a 2xx answer's body, for
@@ -47,10 +54,7 @@ func (s *sender) send(caller context.Context, m *message, limit time.Duration, v
 	if failed.class != "" {
 		return failed
 	}
-	// Signed with the time of sending, not of firing: receivers refuse what is
-	// minutes old, and a fifth attempt may be an hour after the first.
-	request := m.request(ctx, secrets, s.now(), s.userAgent)
-	answer, err := s.transport.RoundTrip(request) //nolint:bodyclose // readAnswer and readWhole close it
+	answer, err := s.exchange(ctx, m, secrets) //nolint:bodyclose // readAnswer and readWhole close it
 	if err != nil {
 		return failureOf(caller, ctx, err, limit)
 	}

@@ -17,9 +17,9 @@ const (
 	handshakeTimeout = 10 * time.Second
 )
 
-// newTransport builds the HTTP client. It is a bare Transport and not an
-// http.Client: a Transport makes one exchange and follows no redirect, keeps no
-// cookie and adds no Referer, so there is nothing to switch off.
+// newTransport builds the HTTP client for what does not go over a line. It is a bare
+// Transport and not an http.Client: a Transport makes one exchange and follows no
+// redirect, keeps no cookie and adds no Referer, so there is nothing to switch off.
 //
 // One pool serves all tenants. A connection carries no credential and no state
 // of a tenant, and 20,000 deliveries to one platform must not mean a handshake

@@ -23,7 +23,9 @@ func NewWebhook(config Config) *Webhook { return &Webhook{newSender(config)} }
 // resolves to may change, and is denied at each attempt.
 func (w *Webhook) Check(parameters json.RawMessage, _ *minoots.AgentBinding) []minoots.FieldError {
 	spec, bad := parseWebhook(parameters)
-	bad.addUnknown(parameters, webhookParameters)
+	if len(bad) > 0 || !spec.exact {
+		bad.addUnknown(parameters, webhookParameters)
+	}
 	if len(bad) == 0 && !w.guard.allowsHost(spec.target.Hostname()) {
 		bad.add("url", "%s", privateHost(spec.target.Hostname()))
 	}
@@ -37,13 +39,18 @@ func privateHost(host string) string {
 
 // Destination implements Executor: the URL's scheme, host and port.
 func (w *Webhook) Destination(d *minoots.Delivery) string {
-	var spec struct {
+	var spec webhookSpec
+	if _, err := webhookDecoder.Unmarshal(d.Action.Parameters, &spec); err == nil {
+		return originOf(spec.URL)
+	}
+	// A parameter beside the URL may be wrong, which is for the attempt to say.
+	var only struct {
 		URL string `json:"url"`
 	}
-	if json.Unmarshal(d.Action.Parameters, &spec) != nil {
+	if json.Unmarshal(d.Action.Parameters, &only) != nil {
 		return ""
 	}
-	return originOf(spec.URL)
+	return originOf(only.URL)
 }
 
 // originOf cuts a URL behind its host and port, without parsing it: it is asked

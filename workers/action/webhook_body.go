@@ -2,16 +2,15 @@ package action
 
 import (
 	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/internal/jsonwrite"
 )
 
 // payload is the body of a webhook whose caller gave none. It is public: fields
-// may be added, never changed. Ids and instants are already in their text form:
-// encoding/json takes almost three times as long over fields that marshal themselves
-// (4.4 µs against 1.7 for these four).
+// may be added, never changed.
 type payload struct {
-	Type      string      `json:"type"`
-	Timestamp string      `json:"timestamp"`
-	Data      payloadData `json:"data"`
+	Type      string          `json:"type"`
+	Timestamp minoots.Instant `json:"timestamp"`
+	Data      payloadData     `json:"data"`
 }
 
 type payloadData struct {
@@ -25,7 +24,7 @@ type payloadData struct {
 }
 
 type payloadTimer struct {
-	ID          string            `json:"id"`
+	ID          minoots.ID        `json:"id"`
 	TenantID    string            `json:"tenantId"`
 	Name        string            `json:"name"`
 	Labels      map[string]string `json:"labels"`
@@ -34,15 +33,23 @@ type payloadTimer struct {
 }
 
 type payloadFiring struct {
-	Occurrence int    `json:"occurrence"`
-	DueAt      string `json:"dueAt"`
-	FiredAt    string `json:"firedAt"`
+	Occurrence int             `json:"occurrence"`
+	DueAt      minoots.Instant `json:"dueAt"`
+	FiredAt    minoots.Instant `json:"firedAt"`
 }
 
 type payloadAction struct {
 	ID   string             `json:"id"`
 	Kind minoots.ActionKind `json:"kind"`
 }
+
+var (
+	payloadEncoder     = jsonwrite.New[payload]()
+	payloadDataEncoder = jsonwrite.New[payloadData]()
+)
+
+// usualPayload is the room for a payload that tells no more than most, in bytes.
+const usualPayload = 512
 
 // newPayload tells the receiver which timer fired. Its timestamp is the firing's
 // and not the delivery's, so that repeats say the same. Labels and metadata are
@@ -56,19 +63,24 @@ func newPayload(d *minoots.Delivery, attempt int) payload {
 	if len(metadata) == 0 {
 		metadata = minoots.RawJSON("{}")
 	}
-	firedAt := d.FiredAt.String()
 	return payload{
 		Type:      "timer.fired",
-		Timestamp: firedAt,
+		Timestamp: d.FiredAt,
 		Data: payloadData{
 			Timer: payloadTimer{
-				ID: d.Timer.ID.String(), TenantID: d.TenantID, Name: d.Timer.Name,
+				ID: d.Timer.ID, TenantID: d.TenantID, Name: d.Timer.Name,
 				Labels: labels, Metadata: metadata, RequestedBy: d.Timer.RequestedBy,
 			},
-			Firing:  payloadFiring{Occurrence: d.Occurrence, DueAt: d.DueAt.String(), FiredAt: firedAt},
+			Firing:  payloadFiring{Occurrence: d.Occurrence, DueAt: d.DueAt, FiredAt: d.FiredAt},
 			Action:  payloadAction{ID: d.Action.ID, Kind: d.Action.Kind},
 			Attempt: attempt,
 			Cause:   d.Cause, Compensates: d.Compensates,
 		},
 	}
+}
+
+// defaultBody is the payload as it is sent.
+func defaultBody(d *minoots.Delivery, attempt int) ([]byte, error) {
+	told := newPayload(d, attempt)
+	return payloadEncoder.Append(make([]byte, 0, usualPayload), &told)
 }

@@ -3,7 +3,6 @@ package action
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -43,7 +42,7 @@ func newMessage(d *minoots.Delivery, spec *webhookSpec, attempt int) (*message, 
 		// one. Whoever needs it can give it.
 	default:
 		var err error
-		if m.body, err = json.Marshal(newPayload(d, attempt)); err != nil {
+		if m.body, err = defaultBody(d, attempt); err != nil {
 			return nil, err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/minoots/minoots"
+	"github.com/minoots/minoots/internal/jsonguard"
 )
 
 // The limits of a webhook's parameters.
@@ -31,16 +32,20 @@ var webhookMethods = []string{"GET", "POST", "PUT", "PATCH", "DELETE"}
 
 // webhookSpec is the parameters of a webhook, as the caller writes them.
 type webhookSpec struct {
-	URL       string            `json:"url"`
-	Method    string            `json:"method"`
-	Headers   map[string]string `json:"headers"`
-	Body      json.RawMessage   `json:"body"`
-	TimeoutMs int64             `json:"timeoutMs"`
+	URL       string            `json:"url,omitempty"`
+	Method    string            `json:"method,omitempty"`
+	Headers   map[string]string `json:"headers,omitempty"`
+	Body      json.RawMessage   `json:"body,omitempty"`
+	TimeoutMs int64             `json:"timeoutMs,omitempty"`
 
 	target *url.URL // URL, parsed
+	exact  bool     // no parameter is unknown or stands twice
 }
 
-var webhookParameters = jsonNames(reflect.TypeFor[webhookSpec]())
+var (
+	webhookParameters = jsonNames(reflect.TypeFor[webhookSpec]())
+	webhookDecoder    = jsonguard.New[webhookSpec](minoots.MaxJSONDepth)
+)
 
 func (s *webhookSpec) timeout() time.Duration {
 	return time.Duration(s.TimeoutMs) * time.Millisecond
@@ -58,9 +63,11 @@ func parseWebhook(parameters json.RawMessage) (*webhookSpec, problems) {
 	var bad problems
 	s := &webhookSpec{Method: "POST", TimeoutMs: defaultTimeout.Milliseconds()}
 	if len(parameters) > 0 {
-		if err := json.Unmarshal(parameters, s); err != nil {
+		exact, err := webhookDecoder.Unmarshal(parameters, s)
+		if err != nil {
 			return nil, problems{jsonProblem(err)}
 		}
+		s.exact = exact
 	}
 	s.checkURL(&bad)
 	if !slices.Contains(webhookMethods, s.Method) {
@@ -129,8 +136,11 @@ func looksNumeric(host string) bool {
 	}
 	host = strings.TrimSuffix(host, ".")
 	last := host[strings.LastIndexByte(host, '.')+1:]
+	if last == "" || last[0] < '0' || last[0] > '9' {
+		return false // nearly all names, without the error that ParseUint would make
+	}
 	_, err := strconv.ParseUint(last, 0, 64) // base 0: 0x… and 0… too
-	return err == nil || errors.Is(err, strconv.ErrRange) || last != "" && strings.Trim(last, "0123456789") == ""
+	return err == nil || errors.Is(err, strconv.ErrRange) || strings.Trim(last, "0123456789") == ""
 }
 
 // checkHeaders refuses names and values that would break out of a header line,
@@ -256,7 +266,7 @@ func jsonProblem(err error) minoots.FieldError {
 // jsonNames lists the names that a struct's exported fields have in JSON.
 func jsonNames(t reflect.Type) (names []string) {
 	for i := range t.NumField() {
-		if name := t.Field(i).Tag.Get("json"); name != "" {
+		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); name != "" {
 			names = append(names, name)
 		}
 	}

@@ -155,3 +155,30 @@ func requireSound(t *testing.T, d minoots.Delivery) {
 	require.NoError(t, err)
 	require.Zero(t, in.Buffered(), "nothing after the body")
 }
+
+// TestExactParametersHaveNoUnknown: what is exact is not looked at again for names
+// that encoding/json would take or ignore.
+func TestExactParametersHaveNoUnknown(t *testing.T) {
+	t.Parallel()
+	for parameters, exact := range map[string]bool{
+		`{"url":"https://example.com/"}`: true,
+		` {"url":"https://example.com/","method":null,"headers":{"a":"b","a":"c"},"body":{"url":1,"url":2},"timeoutMs":1} `: true,
+		`{"\u0075rl":"https://example.com/"}`:                     true,
+		`{"URL":"https://example.com/"}`:                          false,
+		`{"url":"https://example.com/","timeout":1}`:              false,
+		`{"url":"https://a.example/","url":"https://b.example/"}`: false,
+		`{"url":"https://example.com/","body":"\ud800"}`:          false,
+	} {
+		spec, bad := parseWebhook(json.RawMessage(parameters))
+		require.Empty(t, bad, parameters)
+		assert.Equal(t, exact, spec.exact, parameters)
+		if exact {
+			bad.addUnknown(json.RawMessage(parameters), webhookParameters)
+			assert.Empty(t, bad, parameters)
+		}
+		want := &webhookSpec{Method: "POST", TimeoutMs: defaultTimeout.Milliseconds()}
+		require.NoError(t, json.Unmarshal([]byte(parameters), want))
+		want.target, want.exact = spec.target, spec.exact
+		assert.Equal(t, want, spec, parameters)
+	}
+}

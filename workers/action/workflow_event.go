@@ -144,7 +144,7 @@ func (s *workflowSpec) message(d *minoots.Delivery, attempt int) (*nats.Msg, err
 		return msg, nil
 	}
 	var err error
-	msg.Data, err = json.Marshal(newPayload(d, attempt))
+	msg.Data, err = defaultBody(d, attempt)
 	return msg, err
 }
 
