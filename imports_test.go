@@ -60,7 +60,7 @@ var layers = []struct {
 		"it marks places in every layer, so it may know none"},
 	{"internal/rig", []string{"", "db"},
 		"harnesses start the service as users do, as a process: a layer imported would be another service than the one under test"},
-	{"internal/chaos", []string{"", "db", pgx},
+	{"internal/chaos", []string{"", "client", "db", pgx},
 		"it judges from outside, by the API, the webhooks and the tables: what it took from a layer it could not judge"},
 }
 

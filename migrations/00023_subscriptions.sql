@@ -27,6 +27,7 @@ CREATE INDEX river_job_subscription ON river.river_job ((args #>> '{subscription
 CREATE FUNCTION minoots.subscription_lane(id uuid) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN 'subscription-' || get_byte(uuid_send(id), 15);
+REVOKE ALL ON FUNCTION minoots.subscription_lane FROM PUBLIC;
 
 -- +goose Down
 -- +goose StatementBegin
