@@ -33,8 +33,8 @@ func (w *Workers) Run(ctx context.Context) error {
 	defer w.drain(ctx, giveUp)
 	w.errands.open(recorderCtx)
 	defer w.errands.wait(drainTimeout)
-	if err := w.client.Start(lasting); err != nil {
-		return fmt.Errorf("start river: %w", err)
+	if began, err := w.startRiver(ctx); !began {
+		return err
 	}
 	work, cut := context.WithCancel(lasting)
 	defer cut()
@@ -45,6 +45,35 @@ func (w *Workers) Run(ctx context.Context) error {
 		w.endLife() // what follows may wait for Postgres
 	}
 	return w.stop(ctx, stopDesks, cut, giveUp)
+}
+
+// startRiver tells whether River has started. It first asks Postgres, and waits as
+// long as that takes, so it is cut when the workers are asked to stop. Its one
+// queue comes last: where it has not started it has fetched no job.
+func (w *Workers) startRiver(ctx context.Context) (began bool, err error) {
+	lasting, cut := context.WithCancel(context.WithoutCancel(ctx)) // the jobs' too
+	started := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-ctx.Done():
+			cut()
+		case <-w.lost:
+			cut()
+		case <-started:
+		}
+	})
+	err = w.client.Start(lasting)
+	close(started)
+	watch.Wait()
+	switch {
+	case err == nil:
+		return true, nil
+	case ctx.Err() != nil:
+		w.log.Info("asked to stop before the first job", "error", err)
+		return false, nil //nolint:nilerr // nothing had begun, and nothing is left
+	}
+	return false, fmt.Errorf("start river: %w", err)
 }
 
 // startDesks lets deliveries begin here, and gives how to end that: it begins no

@@ -149,3 +149,22 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 	_, err = workers.New(good)
 	require.Error(t, err, "metrics are registered once")
 }
+
+// River has no deadline for its first words with Postgres.
+func TestStopBeforeWorkBegan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := faultproxy.New(t, w.URL)
+	river := w.connect(p.URL(), 1)
+	require.NoError(t, river.Pool().Ping(t.Context()), "a connection that stands")
+	p.Set(faultproxy.Stall)
+	waiting := func() bool { return river.Pool().Stat().AcquiredConns() == 1 }
+
+	k := w.man(workers.Config{Actions: &actor{}, River: river, ListenURL: w.URL, Grace: stopGrace})
+	require.Eventually(t, waiting, 10*time.Second, time.Millisecond)
+	began := time.Now()
+	k.stop()
+	assert.Less(t, time.Since(began), stopWithin)
+	require.NoError(t, k.err)
+	assert.Zero(t, w.registered(), "struck off: it had nothing")
+}
