@@ -86,6 +86,7 @@ type node struct {
 	Type     string  `json:"Node Type"`
 	Relation string  `json:"Relation Name"`
 	Index    string  `json:"Index Name"`
+	Cond     string  `json:"Index Cond"`
 	Cost     float64 `json:"Total Cost"`
 	Loops    *int    `json:"Actual Loops"`
 	Rows     float64 `json:"Actual Rows"`

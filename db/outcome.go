@@ -163,10 +163,13 @@ func (c *outcomeColumns) add(r *OutcomeRecord) {
 	c.escalates = append(c.escalates, to)
 }
 
+// args panics of no outcomes.
 func (c *outcomeColumns) args(replica string) []any {
 	return []any{
 		c.jobs, c.attempts, c.final, c.ok, c.timers, c.due, c.occurrences, c.tenants, c.actions, c.kinds,
 		c.started, c.finished, c.http, c.classes, c.errs, c.bodies, c.recurring, c.retryAt,
 		replica, c.escalates, c.phases, c.stops, c.redriven,
+		slices.MinFunc(c.due, time.Time.Compare), slices.MaxFunc(c.due, time.Time.Compare),
+		slices.MinFunc(c.finished, time.Time.Compare), slices.MaxFunc(c.finished, time.Time.Compare),
 	}
 }

@@ -234,5 +234,7 @@ func outcomeArgs(jobs []int64, timers []string, dues []time.Time) []any {
 		make([]*int32, n), make([]*string, n), make([]*string, n), make([]*string, n),
 		make([]bool, n), make([]*time.Time, n), "replica",
 		make([]*string, n), slices.Repeat([]string{"action"}, n), make([]bool, n), make([]bool, n),
+		slices.MinFunc(dues, time.Time.Compare), slices.MaxFunc(dues, time.Time.Compare),
+		slices.MinFunc(dues, time.Time.Compare), slices.MaxFunc(dues, time.Time.Compare),
 	}
 }

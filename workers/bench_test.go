@@ -49,6 +49,38 @@ func BenchmarkRecord(b *testing.B) {
 	}
 }
 
+// BenchmarkRecordAfterQuiet is the same where next to nothing was under way until
+// now: by then the connection has a plan, made of empty tables, and keeps it
+// (docs/adr/0010-plans.md).
+func BenchmarkRecordAfterQuiet(b *testing.B) {
+	const jobs, size = 2000, 100
+	best := time.Hour
+	for b.Loop() {
+		b.StopTimer()
+		w := newWorld(b)
+		w.exec("VACUUM ANALYZE")
+		database := w.connect(w.URL, 1)
+		record := func(records []db.OutcomeRecord) {
+			live, err := database.OutcomeRecord(b.Context(), "bench", records, nil)
+			require.NoError(b, err)
+			require.True(b, live[0])
+		}
+		for range 10 { // more than the five after which Postgres settles for a plan
+			w.fire(bundle(1, "a"))
+			record(w.running())
+		}
+		w.fire(many(jobs, bundle(1, "a"))...)
+		records := w.running()
+		b.StartTimer()
+		began := time.Now()
+		for i := 0; i < jobs; i += size {
+			record(records[i : i+size])
+		}
+		best = min(best, time.Since(began))
+	}
+	b.ReportMetric(jobs/best.Seconds(), "outcomes/s")
+}
+
 // running makes all jobs running, as River's fetch does, and gives an outcome of each.
 func (w *world) running() []db.OutcomeRecord {
 	rows, err := w.Pool.Query(context.Background(), `UPDATE river.river_job SET state = 'running', attempt = 1, attempted_at = now(),

@@ -5,6 +5,14 @@
 -- A job that is done is deleted, not marked: this statement then writes about half the WAL
 -- (docs/adr/0006-outcomes.md), and keeps River's table as small as what is under way. What it did stands in attempts.
 --
+-- Rows are looked up by "= ANY (ARRAY[...])" of one element, which no join but that by index can be made of.
+-- By "=", a plan that was made while next to nothing was under way reads a whole index for each outcome,
+-- or joins all jobs with all outcomes, and a storm met that plan (docs/adr/0014-where-the-time-goes.md).
+--
+-- $24 to $27, the first and last due_at and finished_at of the group, spare the plan's start the other
+-- partitions. The interval keeps it the start's: were the planner to leave them out, a plan for these values
+-- would look cheaper than the general one, and each group was planned anew.
+--
 -- state is compared as text so that the planner takes the primary key: it expects next to no running
 -- jobs, and would read all of them through the index on state.
 --
@@ -47,7 +55,7 @@ WITH given AS MATERIALIZED (
 done AS (
     DELETE FROM river.river_job j
     USING given g
-    WHERE g.final AND j.id = g.job_id AND j.attempt = g.attempt AND j.state::text = 'running'
+    WHERE g.final AND j.id = ANY (ARRAY[g.job_id]) AND j.attempt = g.attempt AND j.state::text = 'running'
     RETURNING g.job_id, g.attempt, g.final, g.ok, g.timer_id, g.due_at, g.occurrence,
         g.tenant_id, g.action_id, g.kind, g.started_at, g.finished_at, g.http_status,
         g.error_class, g.error, g.response, g.recurring, g.retry_at,
@@ -59,7 +67,7 @@ again AS (
     SET state = CASE WHEN g.retry_at <= now() + interval '5 seconds' THEN 'available' ELSE 'retryable' END::river.river_job_state,
         scheduled_at = g.retry_at
     FROM given g
-    WHERE g.retry_at IS NOT NULL AND j.id = g.job_id AND j.attempt = g.attempt AND j.state::text = 'running'
+    WHERE g.retry_at IS NOT NULL AND j.id = ANY (ARRAY[g.job_id]) AND j.attempt = g.attempt AND j.state::text = 'running'
     RETURNING g.job_id, g.attempt, g.final, g.ok, g.timer_id, g.due_at, g.occurrence,
         g.tenant_id, g.action_id, g.kind, g.started_at, g.finished_at, g.http_status,
         g.error_class, g.error, g.response, g.recurring, g.retry_at,
@@ -83,7 +91,7 @@ live AS MATERIALIZED (
         g.error_class, g.error, g.response, g.recurring, g.retry_at,
         g.escalates, g.phase, g.stops, g.redriven, NULL
     FROM given g
-    JOIN river.river_job j ON j.id = g.job_id AND j.attempt = g.attempt AND j.state::text = 'running'
+    JOIN river.river_job j ON j.id = ANY (ARRAY[g.job_id]) AND j.attempt = g.attempt AND j.state::text = 'running'
     WHERE NOT g.final AND g.retry_at IS NULL
 ),
 tried AS (
@@ -96,6 +104,7 @@ tried AS (
         SELECT FROM minoots.attempts a
         WHERE a.timer_id = live.timer_id AND a.occurrence = live.occurrence AND a.action_id = live.action_id
             AND a.attempt = live.attempt AND a.finished_at = live.finished_at
+            AND a.finished_at BETWEEN $26::timestamptz + interval '0' AND $27::timestamptz + interval '0'
     )
     RETURNING timer_id, occurrence, tenant_id, action_id, attempt, status
 ),
@@ -114,7 +123,7 @@ resolved AS (
     UPDATE minoots.dead_letters d
     SET status = 'resolved', attempts = live.attempt, closed_at = now()
     FROM live
-    WHERE live.final AND live.ok AND live.redriven AND d.timer_id = live.timer_id AND d.occurrence = live.occurrence
+    WHERE live.final AND live.ok AND live.redriven AND d.timer_id = ANY (ARRAY[live.timer_id]) AND d.occurrence = live.occurrence
         AND d.action_id = live.action_id
 ),
 progress AS MATERIALIZED (
@@ -144,7 +153,8 @@ firings AS (
         END AS status) b
     )
     FROM progress p
-    WHERE f.timer_id = p.timer_id AND f.occurrence = p.occurrence AND f.due_at = p.due_at
+    WHERE f.timer_id = ANY (ARRAY[p.timer_id]) AND f.occurrence = p.occurrence AND f.due_at = p.due_at
+        AND f.due_at BETWEEN $24::timestamptz + interval '0' AND $25::timestamptz + interval '0'
         AND (f.status = 'running' OR f.status = 'failed' AND p.mended > 0)
     RETURNING f.timer_id, f.occurrence, f.tenant_id, f.status, f.reason, f.actions, f.bundle, p.recurring,
         f.status <> 'running' AND f.settled_at = now() AS over,
@@ -156,7 +166,7 @@ timers AS (
     SET status = f.status, settled_at = now(), updated_at = now(), version = s.version + 1,
         failure_reason = CASE WHEN f.status = 'failed' THEN f.reason END
     FROM firings f
-    WHERE s.id = f.timer_id AND f.over AND NOT f.recurring AND s.occurrence = f.occurrence
+    WHERE s.id = ANY (ARRAY[f.timer_id]) AND f.over AND NOT f.recurring AND s.occurrence = f.occurrence
         AND (s.status = 'fired' OR s.status = 'failed' AND f.status = 'settled')
 ),
 logged AS (

@@ -16,15 +16,23 @@
 -- stops vacuum each claim would walk over all of them (docs/adr/0004-low-water.md).
 -- $3 stands for now() in tests.
 --
--- The array keeps the planner from guessing that LIMIT $2 is a tenth of the table and reading all of
--- it: it takes an array for ten rows and uses the primary key.
+-- What fires is read from "due", whose rows are locked, and not from what the UPDATE gives: to join the
+-- two again took as long as all the rest, since without statistics the planner joins them in a loop.
+-- The array keeps the planner from guessing that LIMIT $2 is a tenth of the table and reading all of it:
+-- it takes an array for ten rows and uses the primary key. An array of one element likewise: with "=" the
+-- plan of an empty table reads the whole index of timers for each. The limits of what "due" has limited
+-- already only make the planner expect less, of which it takes a share of the table.
+--
+-- The parameters stand in sub-selects so that their values cannot sway the plan. From the values it expects
+-- one timer to be due at most, which makes a plan for them look cheaper than the general one, and each
+-- claim was planned anew: 0.5 ms (docs/adr/0014-where-the-time-goes.md).
 WITH due AS MATERIALIZED (
     SELECT id, due_at, fire_at, tenant_id, occurrence, actions, recurring, unarmed, (recurring OR may_skip) IS TRUE AS judged
     FROM minoots.timer_states
-    WHERE due_at >= $1 AND due_at <= coalesce($3, now())
+    WHERE due_at >= (SELECT $1::timestamptz) AND due_at <= (SELECT coalesce($3, now()))
         AND (patched IS NULL OR minoots.is_patched(id, patched))
     ORDER BY due_at
-    LIMIT $2
+    LIMIT (SELECT $2::bigint)
     FOR UPDATE SKIP LOCKED
 ),
 moved AS (
@@ -34,14 +42,12 @@ moved AS (
         fired_at = coalesce($3, now()), updated_at = now(), due_at = NULL,
         occurrence = s.occurrence + 1, version = s.version + 1
     WHERE s.id = ANY (ARRAY(SELECT id FROM due WHERE NOT judged))
-    RETURNING s.id, s.tenant_id, s.occurrence, s.actions, s.fired_at
 ),
 fired AS MATERIALIZED (
-    SELECT moved.id, moved.tenant_id, moved.occurrence, moved.actions, moved.fired_at, due.due_at,
+    SELECT due.id, due.tenant_id, due.occurrence + 1 AS occurrence, due.actions, coalesce($3, now()) AS fired_at, due.due_at,
         t.name, t.requested_by, t.labels, t.metadata, t.bundle, t.agent_binding
-    FROM moved
-    JOIN due USING (id)
-    JOIN minoots.timers t USING (id)
+    FROM (SELECT id, tenant_id, occurrence, actions, due_at FROM due WHERE NOT judged LIMIT (SELECT $2::bigint)) due
+    JOIN minoots.timers t ON t.id = ANY (ARRAY[due.id])
 ),
 firings AS (
     INSERT INTO minoots.firings (timer_id, due_at, fired_at, settled_at, occurrence, actions, started,
@@ -67,7 +73,6 @@ UNION ALL
 SELECT d.id, d.tenant_id, d.occurrence, d.actions, d.due_at, coalesce($3, now()), t.name, t.requested_by, t.labels, t.metadata,
     t.bundle, t.agent_binding, clock_timestamp(), pg_current_xact_id()::text,
     d.fire_at, d.recurring, d.unarmed, t.recurrence, t.misfire, t.jitter_ms, coalesce(t.anchor, t.created_at)
-FROM minoots.timers t
-JOIN due d ON d.id = t.id
-WHERE t.id = ANY (ARRAY(SELECT id FROM due WHERE judged))
+FROM (SELECT id, tenant_id, occurrence, actions, due_at, fire_at, recurring, unarmed FROM due WHERE judged LIMIT (SELECT $2::bigint)) d
+JOIN minoots.timers t ON t.id = ANY (ARRAY[d.id])
 ORDER BY due_at;
