@@ -14,8 +14,8 @@ import (
 
 const bulkTold = "\n\nAll that the `filter` describes and that can change so are meant; an empty filter needs `all: true`. " +
 	"With `dryRun` they are counted, up to a million, and left as they are. Up to 100,000 are changed at a time, in " +
-	"the order of their ids, a few thousand in one transaction each: while `nextCursor` is not null, send it as " +
-	"`cursor` for the rest. A timer that fires, or is changed by somebody else, in the meantime is `skipped`."
+	"the order of their ids, a few thousand in one transaction each. A call looks for them for some eight seconds and changes " +
+	"them for twenty, and may end with less, even none: while `nextCursor` is not null, send it as `cursor` for the rest. A timer that fires, or is changed by somebody else, in the meantime is `skipped`."
 
 func (a *API) timerBulkRoutes() {
 	register(a, route{
@@ -69,7 +69,7 @@ type bulkResult struct {
 	Changed    int     `json:"changed" doc:"Of them, changed. 0 with dryRun."`
 	Skipped    int     `json:"skipped" doc:"Of them, not changed, because they fired or were changed meanwhile."`
 	DryRun     bool    `json:"dryRun"`
-	More       bool    `json:"more" doc:"There are more than matched."`
+	More       bool    `json:"more" doc:"There are, or may be, more than matched."`
 	NextCursor *string `json:"nextCursor" doc:"Send it as cursor for the rest; null if there is none."`
 }
 

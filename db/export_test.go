@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/internal/cron"
 )
 
@@ -16,6 +17,13 @@ var AuditIn = auditIn
 
 // TimerPageFew is TimerPage with another bound in place of fewTimers.
 var TimerPageFew = (*DB).timerPage
+
+// BulkFindAmong is what a change of many is meant for, with other bounds in place
+// of fewTimers and bulkStretch.
+func BulkFindAmong(ctx context.Context, d *DB, tenant string, c *BulkChange, req BulkRequest, few, stretch int) ([]minoots.ID, minoots.ID, error) {
+	found, err := d.bulkFindAmong(ctx, tenant, c, req, few, stretch)
+	return found.ids, found.next, err
+}
 
 // Counted gives a DB like d that counts the statements it sends.
 func Counted(ctx context.Context, d *DB, n *atomic.Int64) (*DB, error) {

@@ -19,6 +19,7 @@ func TestPlans(t *testing.T) {
 	p := newPlans(t)
 	t.Run("hot statements", p.testHot)
 	t.Run("pages", p.testPages)
+	t.Run("changes of many", p.testBulk)
 	t.Run("outcomes", p.testOutcomes)
 	t.Run("dead letters", p.testDeadLetters)
 	t.Run("the checks see a bad plan", func(t *testing.T) {
@@ -153,6 +154,34 @@ func (p *plans) testPages(t *testing.T) {
 			}
 		}
 		assert.LessOrEqual(t, most, c.rows, "%s: rows read", name)
+	}
+}
+
+// Changes of many read what an index leaves few of, and no more than a stretch of
+// what it does not, whatever the filter.
+func (p *plans) testBulk(t *testing.T) {
+	const bound = 1000
+	for name, set := range map[string]map[int]any{
+		"all":    nil,
+		"prefix": {5: "%"},
+		"label":  {7: `{"of": "nobody"}`},
+		"due":    {8: time.Now().Add(-time.Hour)},
+	} {
+		args := []any{tenant, "00000000-0000-0000-0000-000000000000", []string{"scheduled", "paused"}, nil, nil, nil, nil, nil, nil, false, 100, bound}
+		for n, v := range set {
+			args[n-1] = v
+		}
+		for noun, index := range map[string]string{"timer_bulk_find": "", "timer_bulk_walk": "timer_states_pkey"} {
+			plan := p.explain(t, noun, ", ANALYZE", custom, args)
+			for _, n := range plan.all() {
+				if n.Type != "BitmapAnd" && n.Type != "Bitmap Index Scan" {
+					assert.LessOrEqual(t, n.Rows+n.Removed, 2.0*bound, "%s %s: rows read by %s of %s", noun, name, n.Type, n.Relation)
+				}
+			}
+			if index != "" {
+				p.check(t, noun+" "+name, plan, index)
+			}
+		}
 	}
 }
 

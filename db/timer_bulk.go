@@ -14,9 +14,6 @@ import (
 	"github.com/minoots/minoots"
 )
 
-//go:embed query/timer_bulk_find.sql
-var timerBulkFindSQL string
-
 //go:embed query/timer_bulk_cancel.sql
 var timerBulkCancelSQL string
 
@@ -165,32 +162,11 @@ type Bulk struct {
 	DueAt []time.Time
 }
 
-// find gives the ids that are meant, in order, and one more than the limit if
-// there are so many.
-func (d *DB) bulkFind(ctx context.Context, tenant string, c *BulkChange, req BulkRequest) (ids []minoots.ID, filter []any, err error) {
-	f, err := req.Filter.columns()
-	if err != nil {
-		return nil, nil, err
-	}
-	statuses := c.statuses
-	if len(f.statuses) > 0 {
-		statuses = f.statuses
-	}
-	filter = []any{tenant, statuses, f.name, f.prefix, f.requestedBy, f.labels, f.dueAfter, f.dueBefore}
-	rows, err := d.pool.Query(ctx, timerBulkFindSQL, pgx.QueryExecModeCacheDescribe, tenant, req.After, statuses,
-		f.name, f.prefix, f.requestedBy, f.labels, f.dueAfter, f.dueBefore, c.oneShot, req.Limit+1)
-	if err != nil {
-		return nil, nil, translate(err)
-	}
-	ids, err = pgx.CollectRows(rows, pgx.RowTo[minoots.ID])
-	return ids, filter, translate(err)
-}
-
-// TimerBulkCount counts what a change would be made to, up to BulkCounted; more
-// tells that there are more than that.
+// TimerBulkCount counts what a change would be made to, up to BulkCounted, and for
+// as long as a change would look for it; more tells that there are more than that.
 func (d *DB) TimerBulkCount(ctx context.Context, tenant string, c *BulkChange, filter TimerFilter) (matched int, more bool, err error) {
-	ids, _, err := d.bulkFind(ctx, tenant, c, BulkRequest{Filter: filter, Limit: BulkCounted})
-	return min(len(ids), BulkCounted), len(ids) > BulkCounted, err
+	found, err := d.bulkFind(ctx, tenant, c, BulkRequest{Filter: filter, Limit: BulkCounted})
+	return len(found.ids), found.next != (minoots.ID{}), err
 }
 
 // TimerBulk changes all timers that are meant, in batches of one transaction
@@ -199,19 +175,16 @@ func (d *DB) TimerBulkCount(ctx context.Context, tenant string, c *BulkChange, f
 // to ask again.
 func (d *DB) TimerBulk(ctx context.Context, tenant string, c *BulkChange, req BulkRequest) (Bulk, error) {
 	began := time.Now()
-	ids, filter, err := d.bulkFind(ctx, tenant, c, req)
+	found, err := d.bulkFind(ctx, tenant, c, req)
 	if err != nil {
 		return Bulk{}, err
 	}
 	var out Bulk
-	more := len(ids) > req.Limit
-	ids = ids[:min(len(ids), req.Limit)]
-	for batch := range slices.Chunk(ids, bulkBatch) {
-		if time.Since(began) > bulkTime {
-			more = true
-			break
+	for batch := range slices.Chunk(found.ids, bulkBatch) {
+		if out.Matched > 0 && time.Since(began) > bulkTime {
+			return out, nil // to go on after the last batch
 		}
-		changed, due, err := d.bulkApply(ctx, c, filter, batch)
+		changed, due, err := d.bulkApply(ctx, c, found.filter, batch)
 		if err != nil {
 			return out, stoppedAfter(err, c.name, out.Changed)
 		}
@@ -220,9 +193,7 @@ func (d *DB) TimerBulk(ctx context.Context, tenant string, c *BulkChange, req Bu
 		out.DueAt = append(out.DueAt, due...)
 		out.Next = batch[len(batch)-1]
 	}
-	if !more {
-		out.Next = minoots.ID{}
-	}
+	out.Next = found.next
 	return out, nil
 }
 
