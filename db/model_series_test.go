@@ -90,8 +90,10 @@ type modelSeries struct {
 func (s *modelSeries) at(n int) time.Time { return s.first.Add(time.Duration(n-1) * s.every) }
 func (s *modelSeries) has(n int) bool     { return s.most == 0 || n <= s.most }
 
-func (s *modelSeries) note(n int, status string) {
-	s.firings = append(s.firings, fmt.Sprintf("%d %s %s", n, status, s.at(n).UTC().Format("2006-01-02T15:04:05.000000")))
+func (s *modelSeries) note(n int, status string) { s.noteAs(n, status, s.at(n)) }
+
+func (s *modelSeries) noteAs(n int, status string, at time.Time) {
+	s.firings = append(s.firings, fmt.Sprintf("%d %s %s", n, status, at.UTC().Format("2006-01-02T15:04:05.000000")))
 	s.occurrence = n
 }
 
@@ -104,14 +106,22 @@ func (s *modelSeries) claim(now time.Time) (fires bool) {
 		last++
 	}
 	missed := late(head) > s.grace
+	var skipped []int
 	for n := head; n <= last; n++ {
 		skips := missed && (s.policy == minoots.MisfireFireOnce && n < last || s.policy == minoots.MisfireSkip && late(n) > s.grace) ||
 			s.limit > 0 && late(n) > s.limit
 		if !skips {
 			break
 		}
-		s.note(n, "skipped")
+		skipped = append(skipped, n)
 		head = n + 1
+	}
+	for i, n := range skipped {
+		if i == 100 && n < head-1 { // one stands for the rest
+			s.noteAs(head-1, "skipped", s.at(n))
+			break
+		}
+		s.note(n, "skipped")
 	}
 	s.catchesUp = false
 	if head <= last {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -19,6 +20,13 @@ type badCase struct {
 	want      []string      // status and class of each attempt
 	wait      time.Duration // before the second at least
 	followed  *atomic.Bool  // whether the redirect's target was called
+}
+
+func (c badCase) timers() int {
+	if strings.HasPrefix(c.want[0], "succeeded") {
+		return badTimers
+	}
+	return failingTimers
 }
 
 func (c badCase) reached() []string {
@@ -69,7 +77,7 @@ func (w *world) openBad() ([]badCase, error) {
 
 	here := w.receiver.url
 	again := func(class string) []string { return []string{"retrying " + class, "failed " + class} }
-	least := badBackoff / 2 // equal jitter
+	const least = 0 // full jitter
 	return []badCase{
 		{"refuses", nobody, again("refused"), least, nil},
 		{"resets", resetting, again("reset"), least, nil},
