@@ -167,7 +167,7 @@ var withoutTenant = map[string]string{
 	"timer_rearm":         "the kernel's, in the fire transaction: of the timers whose rows it has just locked",
 	"timer_next":          "the kernel's poll: an instant of any tenant's, and nothing else of the row",
 	"timer_upcoming":      "the kernel's heap: instants only",
-	"timer_backlog":       "a number for the operator",
+	"timer_backlog":       "the kernel's sweep: a number and the oldest instant, of any tenant's",
 	"outcome_record":      "fenced by the running job; its rows carry the tenant that the fire gave them",
 	"dead_letter_forget":  "retention goes by age",
 	"attempt_ended":       "of the firings that the recorder has just ended; a tenant for each of a group",

@@ -37,8 +37,8 @@ type Config struct {
 	// of: the lateness of a lost notification. Defaults to 1 s, or to 250 ms
 	// without a ListenURL. Polls have a jitter of a tenth.
 	PollInterval time.Duration
-	// SweepInterval is the time between two looks without the low-water bound.
-	// Defaults to 10 s.
+	// SweepInterval is the time between two looks without the low-water bound, at
+	// least: one that took long is not repeated soon. Defaults to 10 s.
 	SweepInterval time.Duration
 	// Batch is how many timers a fire transaction claims. Defaults to 500:
 	// measured with Postgres on the same two cores, durable, one stream fires

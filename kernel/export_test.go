@@ -18,7 +18,7 @@ type (
 )
 
 const (
-	StepFire, StepBackup, StepPoll, StepSweep, StepRefresh = stepFire, stepBackup, stepPoll, stepSweep, stepRefresh
+	StepFire, StepBackup, StepPoll, StepRefresh = stepFire, stepBackup, stepPoll, stepRefresh
 
 	MaxHeap, MaxNews                = maxHeap, maxNews
 	RefreshEvery, RefreshGap        = refreshEvery, refreshGap
@@ -35,6 +35,7 @@ var (
 	NewPacer    = newPacer
 	NewInbox    = newInbox
 	Backoff     = backoff
+	NextSweep   = nextSweep
 )
 
 func (h *instants) Add(at time.Time) time.Time { return h.add(at) }
@@ -52,7 +53,6 @@ func (p *pacer) Fires()                      { p.fires() }
 func (p *pacer) Fired(until time.Time)       { p.fired(until) }
 func (p *pacer) Looked(now time.Time)        { p.looked(now) }
 func (p *pacer) Polled()                     { p.polled() }
-func (p *pacer) Swept()                      { p.swept() }
 func (p *pacer) Failed(s step)               { p.failed(s) }
 func (p *pacer) RefreshSoon()                { p.refreshSoon() }
 func (p *pacer) Known() int                  { return p.len() }
@@ -75,9 +75,9 @@ func (b *inbox) Take() (instants []time.Time, more bool, seat int, moved bool) {
 	return n.instants, n.more, n.seat, n.moved
 }
 
-// MeasureBacklog sets the gauges of the backlog, and reads them.
-func MeasureBacklog(ctx context.Context, k *Kernel) (backlog, oldest float64, err error) {
-	err = k.measureBacklog(ctx)
+// Sweep sets the gauges of the backlog, and reads them.
+func Sweep(ctx context.Context, k *Kernel) (backlog, oldest float64, err error) {
+	_, err = k.sweep(ctx)
 	var b, o dto.Metric
 	_ = k.metrics.backlog.Write(&b)
 	_ = k.metrics.oldest.Write(&o)

@@ -5,8 +5,8 @@
 //
 // Read in this order: kernel.go (the loop), pacer.go (when to wake), fire.go
 // (the fire transaction), backlog.go (a herd), lowwater.go (where claims begin to
-// look), inbox.go (what the direct connection tells), reaper.go (the jobs of dead
-// processes), retention.go (what goes).
+// look), sweep.go (what lies below), inbox.go (what the direct connection tells),
+// reaper.go (the jobs of dead processes), retention.go (what goes).
 package kernel
 
 import (
@@ -66,7 +66,7 @@ func New(cfg Config) (*Kernel, error) {
 	}
 	k := &Kernel{
 		cfg: cfg, db: cfg.DB, clock: cfg.DB.Clock(), log: cfg.Log.With("part", "kernel"), metrics: m, retention: r,
-		pace: newPacer(cfg.DB.Clock(), cfg.PollInterval, cfg.SweepInterval), in: newInbox(), moved: make(chan struct{}, 1),
+		pace: newPacer(cfg.DB.Clock(), cfg.PollInterval), in: newInbox(), moved: make(chan struct{}, 1),
 	}
 	k.others = db.NewNotifier(cfg.DB, k.log)
 	k.seat.Store(db.NoSeat)
@@ -92,6 +92,7 @@ func (k *Kernel) Run(ctx context.Context) error {
 		defer k.backlog.wait()
 		return k.loop(ctx)
 	})
+	g.Go(func() error { return k.sweeper(ctx) })
 	g.Go(func() error { return k.upkeep(ctx) })
 	g.Go(func() error { return k.retain(ctx) })
 	g.Go(func() error { return k.reaper(ctx) })
@@ -197,9 +198,6 @@ func (k *Kernel) run(ctx context.Context, s step) error {
 	case stepPoll:
 		k.pace.polled()
 		return k.look(ctx, k.low.forPoll())
-	case stepSweep:
-		k.pace.swept()
-		return k.look(ctx, time.Time{})
 	default: // stepRefresh
 		return k.refresh(ctx)
 	}

@@ -22,6 +22,7 @@ type metrics struct {
 	errors       *prometheus.CounterVec
 	backlog      prometheus.Gauge
 	oldest       prometheus.Gauge
+	sweep        prometheus.Gauge
 	heap         prometheus.Gauge
 	seat         prometheus.Gauge
 	listening    prometheus.Gauge
@@ -69,6 +70,9 @@ func newMetrics(reg prometheus.Registerer, clock *db.Clock) (*metrics, error) {
 		oldest: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "minoots_oldest_overdue_seconds", Help: "How late the oldest unclaimed timer is; 0 when none is.",
 		}),
+		sweep: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "minoots_sweep_seconds", Help: "How long the last look at all that is due took; it grows with the index entries that vacuum cannot remove.",
+		}),
 		heap: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "minoots_heap_instants", Help: "Due instants that this kernel remembers, at the last refresh.",
 		}),
@@ -95,6 +99,7 @@ func newMetrics(reg prometheus.Registerer, clock *db.Clock) (*metrics, error) {
 	for s := range steps { // at 0 from the start, so that the first error is a rise
 		m.errors.WithLabelValues(s.String())
 	}
+	m.errors.WithLabelValues(sweepStep)
 	m.errors.WithLabelValues(upkeepStep)
 	m.errors.WithLabelValues(retentionStep)
 	m.errors.WithLabelValues(reapStep)
@@ -105,8 +110,8 @@ func newMetrics(reg prometheus.Registerer, clock *db.Clock) (*metrics, error) {
 	}, func() float64 { return clock.Skew().Seconds() })
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.lateness, m.claims, m.claimSeconds, m.batch, m.fired, m.found, m.refused, m.skipped, m.errors, m.backlog, m.oldest, m.heap, m.seat,
-		m.listening, m.lost, m.redispatched, m.abandoned, m.expired, skew,
+		m.lateness, m.claims, m.claimSeconds, m.batch, m.fired, m.found, m.refused, m.skipped, m.errors, m.backlog, m.oldest, m.sweep, m.heap,
+		m.seat, m.listening, m.lost, m.redispatched, m.abandoned, m.expired, skew,
 	} {
 		errs = append(errs, reg.Register(c))
 	}

@@ -14,13 +14,12 @@ const (
 	stepFire    step = iota // something is due: claim it
 	stepBackup              // something should have been claimed by a lower seat: look
 	stepPoll                // look for what no hint told of
-	stepSweep               // the same without the low-water bound
 	stepRefresh             // read the window into the heap
 	steps                   // their number
 )
 
 func (s step) String() string {
-	return [...]string{"fire", "backup", "poll", "sweep", "refresh"}[s]
+	return [...]string{"fire", "backup", "poll", "refresh"}[s]
 }
 
 const (
@@ -47,19 +46,18 @@ const (
 // forgets costs lateness up to the poll interval, never a timer.
 type pacer struct {
 	clock         interface{ Now() time.Time }
-	poll, sweep   time.Duration
+	poll          time.Duration
 	seat          int
 	heap          *instants
 	lastFire      time.Time
 	lastLook      time.Time
 	nextPoll      time.Time
-	nextSweep     time.Time
 	nextRefresh   time.Time
 	lastRefreshed time.Time
 }
 
-func newPacer(clock interface{ Now() time.Time }, poll, sweep time.Duration) *pacer {
-	return &pacer{clock: clock, poll: poll, sweep: sweep, seat: db.NoSeat, heap: newInstants(maxHeap)}
+func newPacer(clock interface{ Now() time.Time }, poll time.Duration) *pacer {
+	return &pacer{clock: clock, poll: poll, seat: db.NoSeat, heap: newInstants(maxHeap)}
 }
 
 // next gives the step to take and how long to wait for it. What is due goes
@@ -68,10 +66,7 @@ func newPacer(clock interface{ Now() time.Time }, poll, sweep time.Duration) *pa
 // by which the window is read.
 func (p *pacer) next() (step, time.Duration) {
 	now := p.clock.Now()
-	best, at := stepSweep, p.nextSweep
-	if p.nextPoll.Before(at) {
-		best, at = stepPoll, p.nextPoll
-	}
+	best, at := stepPoll, p.nextPoll
 	if p.nextRefresh.Before(at) {
 		best, at = stepRefresh, p.nextRefresh
 	}
@@ -150,11 +145,6 @@ func (p *pacer) looked(now time.Time) {
 
 func (p *pacer) polled() { p.nextPoll = p.clock.Now().Add(jittered(p.poll)) }
 
-func (p *pacer) swept() {
-	p.nextSweep = p.clock.Now().Add(jittered(p.sweep))
-	p.polled()
-}
-
 // jittered keeps kernels that were started together from staying together: it
 // gives nine to eleven tenths of an interval.
 func jittered(every time.Duration) time.Duration { return every*9/10 + rand.N(every/5+1) }
@@ -166,8 +156,6 @@ func (p *pacer) failed(s step) {
 	switch s {
 	case stepFire, stepBackup, stepPoll:
 		p.nextPoll = now
-	case stepSweep:
-		p.nextSweep = now
 	case stepRefresh:
 	}
 }

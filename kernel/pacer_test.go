@@ -11,10 +11,7 @@ import (
 	"github.com/minoots/minoots/kernel"
 )
 
-const (
-	poll  = time.Second
-	sweep = 10 * time.Second
-)
+const poll = time.Second
 
 // handClock is moved by hand.
 type handClock struct{ at time.Time }
@@ -22,13 +19,13 @@ type handClock struct{ at time.Time }
 func (c *handClock) Now() time.Time          { return c.at }
 func (c *handClock) advance(d time.Duration) { c.at = c.at.Add(d) }
 
-// settledPacer has nothing overdue: it has just refreshed, swept and polled.
+// settledPacer has nothing overdue: it has just refreshed and polled.
 func settledPacer(seat int) (*kernel.Pacer, *handClock) {
 	clock := &handClock{at: epoch}
-	p := kernel.NewPacer(clock, poll, sweep)
+	p := kernel.NewPacer(clock, poll)
 	p.SetSeat(seat)
 	p.Refreshed(epoch, nil)
-	p.Swept()
+	p.Polled()
 	return p, clock
 }
 
@@ -42,10 +39,10 @@ func requireNext(t *testing.T, p *kernel.Pacer, step kernel.Step, wait time.Dura
 func TestPacerBeginsWithAFullLook(t *testing.T) {
 	t.Parallel()
 	clock := &handClock{at: epoch}
-	p := kernel.NewPacer(clock, poll, sweep)
-	p.Add(epoch) // even if something is due: what is due is among what a sweep finds
-	requireNext(t, p, kernel.StepSweep, 0)
-	p.Swept()
+	p := kernel.NewPacer(clock, poll)
+	p.Add(epoch) // even if something is due: what is due is among what the first poll finds
+	requireNext(t, p, kernel.StepPoll, 0)
+	p.Polled()
 	p.Looked(epoch)
 	requireNext(t, p, kernel.StepRefresh, 0)
 	p.Refreshed(epoch, nil)
@@ -94,8 +91,6 @@ func TestPacerStepComesAtItsTime(t *testing.T) {
 			func(p *kernel.Pacer) { p.Failed(kernel.StepFire) }, kernel.StepPoll, 0},
 		{"a back-up too", 1,
 			func(p *kernel.Pacer) { p.Failed(kernel.StepBackup) }, kernel.StepPoll, 0},
-		{"a sweep that failed is due again", 0,
-			func(p *kernel.Pacer) { p.Failed(kernel.StepSweep) }, kernel.StepSweep, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -109,12 +104,10 @@ func TestPacerStepComesAtItsTime(t *testing.T) {
 func TestPacerOrderOfOverdueSteps(t *testing.T) {
 	t.Parallel()
 	p, clock := settledPacer(0)
-	clock.advance(kernel.RefreshEvery) // poll, sweep and refresh are overdue, in the order of their times
+	clock.advance(kernel.RefreshEvery) // poll and refresh are overdue, in the order of their times
 	p.Add(clock.at)
 	requireNext(t, p, kernel.StepPoll, 0) // it has waited longer than patience allows
 	p.Polled()
-	requireNext(t, p, kernel.StepSweep, 0)
-	p.Swept()
 	requireNext(t, p, kernel.StepFire, 0) // before a refresh that is due just now
 	p.Fires()
 	p.Fired(clock.at)
@@ -143,15 +136,12 @@ func TestPacerLoadStarvesNoStep(t *testing.T) {
 			p.Fired(clock.at)
 		case kernel.StepPoll:
 			p.Polled()
-		case kernel.StepSweep:
-			p.Swept()
 		case kernel.StepRefresh:
 			p.Refreshed(clock.at, nil)
 		}
 		clock.advance(3 * time.Millisecond)
 	}
 	assert.GreaterOrEqual(t, taken[kernel.StepPoll], seconds/3)
-	assert.GreaterOrEqual(t, taken[kernel.StepSweep], seconds/13)
 	assert.GreaterOrEqual(t, taken[kernel.StepRefresh], 3)
 	assert.Greater(t, taken[kernel.StepFire], 100*taken[kernel.StepPoll], "what is due goes first")
 }

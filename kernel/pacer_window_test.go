@@ -33,8 +33,6 @@ func nextRefresh(t *testing.T, p *kernel.Pacer, clock *handClock) time.Time {
 			p.Fired(clock.at)
 		case kernel.StepPoll:
 			p.Polled()
-		case kernel.StepSweep:
-			p.Swept()
 		}
 	}
 	t.Fatal("no refresh")
@@ -118,7 +116,6 @@ func TestPacerRefreshSoonNeverDelays(t *testing.T) {
 	t.Parallel()
 	p, clock := settledPacer(0)
 	clock.advance(kernel.RefreshEvery - kernel.RefreshGap/2)
-	p.Swept()
 	p.Polled()
 	clock.advance(kernel.RefreshGap / 2)
 	p.RefreshSoon()
@@ -152,17 +149,13 @@ func TestPacerADayAtRest(t *testing.T) {
 			case kernel.StepPoll:
 				p.Polled()
 				p.Looked(clock.at)
-			case kernel.StepSweep:
-				p.Swept()
-				p.Looked(clock.at)
 			case kernel.StepRefresh:
 				p.Refreshed(clock.at, nil)
 			default:
 				t.Fatalf("%s, of nothing", step)
 			}
 		}
-		assert.InDelta(t, 24*60*60, taken[kernel.StepPoll]+taken[kernel.StepSweep], 6000, "about one look a second")
-		assert.InDelta(t, 24*60*60/10, taken[kernel.StepSweep], 300)
+		assert.InDelta(t, 24*60*60, taken[kernel.StepPoll], 6000, "about one look a second")
 		assert.InDelta(t, 24*60*4, taken[kernel.StepRefresh], 10)
 	}
 }

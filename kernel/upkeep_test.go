@@ -1,14 +1,11 @@
 package kernel_test
 
 import (
-	"fmt"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/minoots/minoots"
 	"github.com/minoots/minoots/db"
 	"github.com/minoots/minoots/kernel"
 )
@@ -45,25 +42,4 @@ func TestUpkeepMakesPartitions(t *testing.T) {
 		w.start(kernel.Config{})
 	}
 	require.Eventually(t, func() bool { return partitions() >= all }, soon, tick)
-}
-
-// The gauges of the backlog are those of the database.
-func TestUpkeepMeasuresTheBacklog(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	specs := []minoots.TimerSpec{w.in(time.Hour)}
-	for i := range 7 {
-		specs = append(specs, w.in(-time.Duration(i+1)*time.Minute))
-	}
-	w.create(specs...)
-	k, err := kernel.New(kernel.Config{DB: w.api, Planner: &fakePlanner{}, Log: silent()})
-	require.NoError(t, err)
-	backlog, oldest, err := kernel.MeasureBacklog(t.Context(), k)
-	require.NoError(t, err)
-	assert.Equal(t, 7.0, backlog)
-	assert.InDelta(t, (7 * time.Minute).Seconds(), oldest, 5)
-	w.exec("UPDATE minoots.timer_states SET due_at = NULL, status = 'cancelled' WHERE due_at < now()")
-	backlog, oldest, err = kernel.MeasureBacklog(t.Context(), k)
-	require.NoError(t, err)
-	assert.Equal(t, "0 0", fmt.Sprint(backlog, oldest))
 }
